@@ -1,0 +1,27 @@
+// Bundles the CLI: ESM with splitting, so that `--help` loads no library; ssh2 stays outside to keep its native addon.
+import { rm } from 'node:fs/promises';
+import { build } from 'esbuild';
+
+const banner =
+  "import {createRequire as __cr} from 'node:module';import {fileURLToPath as __fu} from 'node:url';" +
+  "import {dirname as __dn} from 'node:path';const require=__cr(import.meta.url);" +
+  'const __filename=__fu(import.meta.url);const __dirname=__dn(__filename);';
+
+const root = new URL('../../', import.meta.url);
+process.chdir(new URL('.', root).pathname);
+await rm('dist', { recursive: true, force: true });
+await build({
+  entryPoints: { cli: 'src/cli/main.ts' },
+  outdir: 'dist',
+  bundle: true,
+  splitting: true,
+  format: 'esm',
+  platform: 'node',
+  target: 'node20',
+  sourcemap: true,
+  chunkNames: 'chunks/[name]-[hash]',
+  external: ['ssh2', 'cpu-features'],
+  loader: { '.node': 'empty' },
+  banner: { js: banner },
+  logLevel: 'warning',
+});

@@ -1,0 +1,55 @@
+/**
+ * One script, sent over stdin of one `sh`, and what it answers in frames. The transport adds the prelude (nonce, the
+ * functions `bf_b ID` and `bf_e ID RC`, PATH, LC_ALL=C, umask 077) and wraps the body so that nothing runs before all of
+ * it has arrived, and so that no command of it reads the rest of the script.
+ */
+export interface ScriptRequest {
+  /** sh text and payload chunks in order; Buffers are shared between hosts and written as they are */
+  body: Iterable<string | Buffer>;
+  /** through sudo, unless the login user is root */
+  become: boolean;
+  /** seconds until the channel is given up */
+  deadline: number;
+  /** cap over all of stdout in bytes; beyond it the channel is closed and E_LIMIT is the error */
+  maxBytes: number;
+  /** called as each frame ends; frames are not kept then */
+  onFrame?: (frame: Frame) => void;
+  /** return true to close the channel early with what there is (a followed log that has reached its end) */
+  isLast?: (frame: Frame) => boolean;
+  signal?: AbortSignal;
+}
+
+/** `id` is [A-Za-z0-9._:-]{1,80}; rc is what bf_e was given. The body is as the host printed it: untrusted. */
+export interface Frame {
+  id: string;
+  rc: number;
+  body: Buffer;
+}
+
+export interface ScriptResult {
+  frames: ReadonlyMap<string, Frame>;
+  /** exit status of the shell, null when it ended by a signal or the channel was closed */
+  status: number | null;
+  /** last 64 KiB */
+  stderr: Buffer;
+}
+
+/**
+ * An open connection to one host. Scripts run one at a time. Every rejection is a FleetError that carries the host:
+ * E_SUDO, E_SHELL (login shell or forced command answers no frame), E_PROTOCOL, E_LIMIT, E_TIMEOUT, E_UNREACHABLE (lost).
+ */
+export interface Connection {
+  readonly host: string;
+  run(request: ScriptRequest): Promise<ScriptResult>;
+  /** round trips so far, as counted by changes of direction on the wire */
+  readonly roundTrips: number;
+  /** false once the link is gone */
+  readonly alive: boolean;
+  close(): Promise<void>;
+}
+
+/** Opens connections; one instance serves a run (parsed known_hosts, agent, keys are read once). */
+export interface Transport {
+  connect(host: import('../inventory/host.ts').Host, signal?: AbortSignal): Promise<Connection>;
+  close(): Promise<void>;
+}
