@@ -14,6 +14,9 @@ export interface ScriptRequest {
   maxBytes: number;
   /** called as each frame ends; frames are not kept then */
   onFrame?: (frame: Frame) => void;
+  /** frames with this id are streamed: `onChunk` gets the body as it arrives, and the kept frame's body is empty */
+  streamId?: string;
+  onChunk?: (chunk: Buffer) => void;
   /** return true to close the channel early with what there is (a followed log that has reached its end) */
   isLast?: (frame: Frame) => boolean;
   signal?: AbortSignal;

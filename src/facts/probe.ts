@@ -1,0 +1,119 @@
+import { FleetError } from '../lib/errors.ts';
+import type { HostFacts, InstalledKernel } from './facts.ts';
+
+/**
+ * The sh fragment that prints the facts of a host: `key value` lines, a line a fact, read from /proc, /sys and
+ * /etc/os-release (os-release(5)) with shell built-ins where that saves a fork. It only reads.
+ */
+export const factsScript = `
+facts_read() { if read -r facts_v < "$2"; then printf '%s %s\\n' "$1" "$facts_v"; fi 2>/dev/null; }
+facts_read hostname /proc/sys/kernel/hostname
+facts_read release /proc/sys/kernel/osrelease
+facts_read version /proc/sys/kernel/version
+facts_read tainted /proc/sys/kernel/tainted
+facts_read boot_id /proc/sys/kernel/random/boot_id
+facts_read lockdown /sys/kernel/security/lockdown
+facts_read sig_enforce /sys/module/module/parameters/sig_enforce
+printf 'arch %s\\nuid %s\\ncpus %s\\n' "$(uname -m)" "$(id -u)" "$(getconf _NPROCESSORS_ONLN 2>/dev/null)"
+while read -r facts_k facts_v facts_u; do
+  case $facts_k in MemTotal:) printf 'memory %s\\n' "$facts_v"; break;; esac
+done < /proc/meminfo
+if [ -d /sys/firmware/efi ]; then
+  facts_v=/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c
+  if [ -r "$facts_v" ]; then printf 'secure_boot %s\\n' "$(od -An -tu1 -j4 -N1 "$facts_v" 2>/dev/null)"
+  else printf 'secure_boot unknown\\n'; fi
+else printf 'secure_boot 0\\n'; fi
+if [ -d /run/systemd/system ]; then printf 'systemd 1\\n'; fi
+for facts_k in apt-get dnf zypper; do
+  if command -v "$facts_k" >/dev/null 2>&1; then printf 'manager %s\\n' "$facts_k"; break; fi
+done
+if [ -r /var/lib/dpkg/status ] && grep -Eq '^Status: [a-z]+ (reinstreq|[a-z]+ (half-|unpacked|trig))' /var/lib/dpkg/status; then
+  printf 'dpkg broken\\n'
+fi
+for facts_d in /lib/modules/* /boot/vmlinuz-*; do
+  facts_k=\${facts_d##*/}; facts_k=\${facts_k#vmlinuz-}
+  case " $facts_seen " in *" $facts_k "*) continue;; esac
+  facts_seen="$facts_seen $facts_k"; facts_h=0; facts_i=0; facts_m=0
+  [ -e "/lib/modules/$facts_k/build/Makefile" ] && facts_h=1
+  [ -e "/boot/vmlinuz-$facts_k" ] && facts_i=1
+  [ -d "/lib/modules/$facts_k/kernel" ] && facts_m=1
+  case $facts_h$facts_i$facts_m in 000) ;; *) printf 'kernel %s %s %s\\n' "$facts_h" "$facts_i" "$facts_k";; esac
+done
+while IFS= read -r facts_v; do printf 'os %s\\n' "$facts_v"; done < /etc/os-release
+`;
+
+const MAX_KERNELS = 200;
+const RELEASE = /^[A-Za-z0-9][A-Za-z0-9._+~-]{0,127}$/;
+
+/**
+ * Parses what `factsScript` printed.
+ * @param output the frame's body, from the host: untrusted
+ * @throws FleetError E_PROBE when it names no kernel release, as any Linux host does
+ */
+export function parseFacts(output: Buffer): HostFacts {
+  const values = new Map<string, string>();
+  const os = new Map<string, string>();
+  const installed: InstalledKernel[] = [];
+  for (const line of output.toString('utf8').split('\n')) {
+    const space = line.indexOf(' ');
+    if (space < 1) continue;
+    const key = line.slice(0, space);
+    const value = line.slice(space + 1).slice(0, 512);
+    if (key === 'kernel') {
+      const kernel = /^([01]) ([01]) (.+)$/.exec(value);
+      if (kernel && RELEASE.test(kernel[3]!) && installed.length < MAX_KERNELS)
+        installed.push({ release: kernel[3]!, headers: kernel[1] === '1', image: kernel[2] === '1' });
+    } else if (key === 'os') {
+      const pair = /^([A-Z_]+)=(.*)$/.exec(value);
+      if (pair) os.set(pair[1]!, unquote(pair[2]!));
+    } else if (!values.has(key)) values.set(key, value.trim());
+  }
+  const release = values.get('release') ?? '';
+  if (!RELEASE.test(release))
+    throw new FleetError({
+      code: 'E_PROBE',
+      message: 'the host did not tell its kernel release',
+      hint: 'is /proc mounted there, and is it Linux?',
+    });
+  const secureBoot = values.get('secure_boot');
+  return {
+    hostname: values.get('hostname') ?? '',
+    uid: count(values.get('uid'), 65534),
+    kernel: {
+      release,
+      version: values.get('version') ?? '',
+      arch: values.get('arch') ?? '',
+      tainted: count(values.get('tainted'), 0),
+      bootId: values.get('boot_id') ?? '',
+      lockdown: /\[([a-z]+)\]/.exec(values.get('lockdown') ?? '')?.[1] ?? '',
+      secureBoot: secureBoot === '1' ? true : secureBoot === '0' ? false : null,
+      sigEnforce: values.get('sig_enforce') === 'Y',
+      installed,
+    },
+    os: {
+      id: os.get('ID') ?? '',
+      idLike: (os.get('ID_LIKE') ?? '').split(' ').filter(Boolean),
+      versionId: os.get('VERSION_ID') ?? '',
+      codename: os.get('VERSION_CODENAME') ?? '',
+      name: os.get('PRETTY_NAME') ?? '',
+    },
+    packages: { manager: manager(values.get('manager')), healthy: values.get('dpkg') !== 'broken' },
+    systemd: values.get('systemd') === '1',
+    cpus: count(values.get('cpus'), 1),
+    memoryKiB: count(values.get('memory'), 0),
+  };
+}
+
+function count(text: string | undefined, otherwise: number): number {
+  return text !== undefined && /^\d{1,15}$/.test(text) ? Number(text) : otherwise;
+}
+
+function manager(name: string | undefined): HostFacts['packages']['manager'] {
+  return name === 'apt-get' ? 'apt' : name === 'dnf' || name === 'zypper' ? name : 'none';
+}
+
+/** os-release(5): values may stand in single or double quotes, with backslash escapes in the latter. */
+function unquote(value: string): string {
+  const quoted = /^(["'])(.*)\1$/.exec(value);
+  return quoted ? quoted[2]!.replace(/\\(["$`\\])/g, '$1') : value;
+}
