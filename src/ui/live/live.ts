@@ -87,7 +87,7 @@ export class LiveProgress implements Drawing {
   }
 
   #keep(lines: readonly (readonly Segment[])[]): void {
-    for (const line of lines) this.#above += `${fitLine(line, Number.POSITIVE_INFINITY, this.#paint)}\r\n`;
+    for (const line of lines) this.#above += `${fitLine(line, Number.POSITIVE_INFINITY, this.#paint)}\n`;
   }
 }
 

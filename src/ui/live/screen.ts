@@ -27,7 +27,7 @@ export class Screen {
     this.#enter();
     let out = this.#toTop();
     lines.forEach((line, index) => {
-      out += line === this.#drawn[index] ? '\r\n' : `\r${line}${eraseLine}\r\n`;
+      out += line === this.#drawn[index] ? '\n' : `\r${line}${eraseLine}\n`;
     });
     if (lines.length < this.#drawn.length) out += eraseBelow;
     this.#remember(lines);
@@ -37,7 +37,7 @@ export class Screen {
   /** Prints ordinary lines above the drawn ones, and draws these anew below. */
   printAbove(text: string, lines: readonly string[]): void {
     this.#enter();
-    const drawn = lines.map((line) => `${line}\r\n`).join('');
+    const drawn = lines.map((line) => `${line}\n`).join('');
     this.#stream.write(`${this.#toTop()}\r${eraseBelow}${text}${drawn}`);
     this.#remember(lines);
   }
