@@ -11,7 +11,7 @@ export function runProbe<D>(
   inputs: readonly Input<D>[],
   path?: string,
 ): Buffer[] {
-  const result = spawnSync('sh', ['-s'], {
+  const result = spawnSync('/bin/sh', ['-s'], {
     input: `${FRAME_FUNCTIONS}{\n${kind.probe(inputs)}\n} </dev/null\n`,
     env: { PATH: path ?? process.env.PATH, LC_ALL: 'C', BF_NONCE: nonce },
     maxBuffer: 1 << 24,
@@ -37,7 +37,7 @@ export function runStep(step: Step, path?: string): StepResult {
   let output = '';
   for (const script of [step.guard, step.script]) {
     if (!script) continue;
-    const result = spawnSync('sh', ['-eu', '-c', script], {
+    const result = spawnSync('/bin/sh', ['-eu', '-c', script], {
       env: { PATH: path ?? process.env.PATH, LC_ALL: 'C' },
       cwd: '/',
       stdio: ['ignore', 'pipe', 'pipe'],
