@@ -1,6 +1,6 @@
 import type { HostReport, RunReport, TaskReport } from '../events/events.ts';
 import { displayWidth, printable } from '../lib/terminal.ts';
-import { errorText, taskText } from './describe.ts';
+import { errorText, ownError, taskText } from './describe.ts';
 import { diffFile, firstDifference } from './diff-text.ts';
 import { fitLine, plural, type Segment, wrap } from './layout.ts';
 import { statusMark, type Tone } from './paint.ts';
@@ -47,8 +47,9 @@ function hasDrift(task: TaskReport): boolean {
 function hostRows(host: HostReport): Row[] {
   const name = printable(host.name);
   const rows: Row[] = [];
-  if (host.error) {
-    rows.push({ host: name, status: host.status, what: '', difference: errorText(host.error), tone: 'bad' });
+  const error = ownError(host);
+  if (error) {
+    rows.push({ host: name, status: host.status, what: '', difference: errorText(error), tone: 'bad' });
   }
   for (const task of host.tasks.filter(hasDrift)) {
     const { tone } = statusMark[task.status];

@@ -1,4 +1,4 @@
-import type { Phase, TaskReport } from '../events/events.ts';
+import type { HostReport, Phase, TaskReport } from '../events/events.ts';
 import type { Diagnostic } from '../lib/errors.ts';
 import { printable } from '../lib/terminal.ts';
 
@@ -25,4 +25,12 @@ export function errorText(error: Diagnostic): string {
 /** ` at file:line:col` of an error, or nothing. */
 export function errorPlace(error: Diagnostic): string {
   return error.at ? printable(` at ${error.at.file}:${error.at.line}:${error.at.col}`) : '';
+}
+
+/** The host's error, unless one of its tasks tells the same. */
+export function ownError({ error, tasks }: HostReport): Diagnostic | null {
+  const told = tasks.some(
+    (task) => task.error?.code === error?.code && task.error?.message === error?.message,
+  );
+  return told ? null : error;
 }

@@ -1,5 +1,7 @@
 import type { HostReport, TaskReport } from '../events/events.ts';
+import type { Diagnostic } from '../lib/errors.ts';
 import { printable } from '../lib/terminal.ts';
+import { ownError } from './describe.ts';
 import { hostList, plural } from './layout.ts';
 import { createPaint, statusMark } from './paint.ts';
 import { addError, addTask, Page } from './task-lines.ts';
@@ -55,21 +57,28 @@ const order: readonly HostReport['status'][] = [
 function groupReports(reports: readonly HostReport[], options: PrintOptions): Group[] {
   const groups = new Map<string, Group>();
   for (const report of reports) {
-    const body = hostBody(report, options);
-    const key = `${report.status}\n${report.changes}\n${body}`;
+    const shown = report.tasks.filter((task) => options.verbose || isWorthShowing(task));
+    const key = contentKey(report, shown);
     const group = groups.get(key);
     if (group) group.names.push(report.name);
-    else groups.set(key, { names: [report.name], report, body });
+    else groups.set(key, { names: [report.name], report, body: hostBody(report, shown, options) });
   }
   return [...groups.values()].sort((a, b) => order.indexOf(a.report.status) - order.indexOf(b.report.status));
 }
 
+/** Equal for hosts of which the same is said; an error carries its host's name, which is said above. */
+function contentKey({ status, changes, error }: HostReport, shown: readonly TaskReport[]): string {
+  const nameless = (found: Diagnostic | null) => found && { ...found, host: '' };
+  const tasks = shown.map((task) => (task.error ? { ...task, error: nameless(task.error) } : task));
+  return JSON.stringify([status, changes, nameless(error), tasks]);
+}
+
 /** What a host's report says below its name, without that name. */
-function hostBody(report: HostReport, options: PrintOptions): string {
+function hostBody(report: HostReport, shown: readonly TaskReport[], options: PrintOptions): string {
   const page = openPage(options);
-  if (report.error) addError(page, 4, report.error);
+  const error = ownError(report);
+  if (error) addError(page, 4, error);
   let play: string | undefined;
-  const shown = report.tasks.filter((task) => options.verbose || isWorthShowing(task));
   const plays = new Set(shown.map((task) => task.play)).size;
   for (const task of shown) {
     if (plays > 1 && task.play !== play) page.add(2, `play ${printable(task.play)}`, 'strong');

@@ -1,6 +1,6 @@
 import type { HostReport, RunReport } from '../events/events.ts';
 import { printable } from '../lib/terminal.ts';
-import { taskText } from './describe.ts';
+import { ownError, taskText } from './describe.ts';
 import { hostList, plural } from './layout.ts';
 import { statusMark } from './paint.ts';
 import { openPage, type PrintOptions } from './plan-printer.ts';
@@ -19,12 +19,9 @@ export function printSummary(report: RunReport, options: PrintOptions = {}): str
     const { glyph, tone } = statusMark[host.status];
     page.gap();
     page.add(0, `${glyph} ${printable(host.name)}: ${host.status}`, tone);
-    const failed = host.tasks.filter((task) => task.status === 'failed');
-    for (const task of failed) addTask(page, 2, task);
-    const told = failed.some(
-      (task) => task.error?.code === host.error?.code && task.error?.message === host.error?.message,
-    );
-    if (host.error && !told) addError(page, 2, host.error);
+    for (const task of host.tasks) if (task.status === 'failed') addTask(page, 2, task);
+    const error = ownError(host);
+    if (error) addError(page, 2, error);
   }
   page.gap();
   for (const status of listed) {

@@ -36,6 +36,14 @@ describe('printPlan', () => {
     expect(text).toContain('hv1, hv2, hv3, hv4, hv5, hv6 … (38 hosts): pending, 1 change');
   });
 
+  it('prints the same failure of several hosts once', () => {
+    const failing = (name: string) => {
+      const error = { ...failedTask.error!, host: name };
+      return host(name, { status: 'failed', error, tasks: [{ ...failedTask, error }] });
+    };
+    expect(printPlan([failing('a1'), failing('b1')])).toContain('✗ a1, b1 (2 hosts): failed');
+  });
+
   it('tells plans apart that differ in one value', () => {
     const other = { ...fileDrift, diff: [{ path: 'mode', from: '0644', to: '0640', action: '~' as const }] };
     const text = printPlan([
