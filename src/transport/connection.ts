@@ -56,3 +56,11 @@ export interface Transport {
   connect(host: import('../inventory/host.ts').Host, signal?: AbortSignal): Promise<Connection>;
   close(): Promise<void>;
 }
+
+/**
+ * The frame functions of the prelude. The transport sets and exports BF_NONCE before them; BF_P is a prefix of ids that
+ * the engine sets around a fragment. A nested sh (as another user) gets the same text and the exported nonce.
+ */
+export const FRAME_FUNCTIONS = `bf_b() { printf '\\n%s b %s%s\\n' "$BF_NONCE" "\${BF_P-}" "$1"; }
+bf_e() { printf '\\n%s e %s%s %s\\n' "$BF_NONCE" "\${BF_P-}" "$1" "$2"; }
+`;
