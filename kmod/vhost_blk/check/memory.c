@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#define _GNU_SOURCE
+#include "memory.h"
+
+#include <linux/vhost.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "report.h"
+
+static char *map(int fd, size_t bytes, size_t offset)
+{
+	char *hva = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, (off_t)offset);
+
+	if (hva == MAP_FAILED)
+		fail_errno("can not map %zu bytes of guest memory", bytes);
+	return hva;
+}
+
+void memory_create(struct memory *memory)
+{
+	const struct { uint64_t gpa; size_t bytes; } plan[MEMORY_REGIONS] = {
+		{ RING_GPA, RING_BYTES }, { DATA_GPA, DATA_BYTES }, { NEXT_GPA, NEXT_BYTES },
+	};
+	size_t offset = 0;
+
+	memset(memory, 0, sizeof(*memory));
+	memory->memfd = memfd_create("vhost-blk-check-guest", MFD_CLOEXEC);
+	if (memory->memfd < 0 || ftruncate(memory->memfd, RING_BYTES + DATA_BYTES + NEXT_BYTES))
+		fail_errno("can not make guest memory");
+	for (unsigned i = 0; i < MEMORY_REGIONS; i++) {
+		memory->region[i].gpa = plan[i].gpa;
+		memory->region[i].bytes = plan[i].bytes;
+		memory->region[i].hva = map(memory->memfd, plan[i].bytes, offset);
+		offset += plan[i].bytes;
+	}
+	memory->ring_next = RING_GPA;
+	memory->data_next = DATA_GPA;
+}
+
+int memory_register(const struct memory *memory, int vhost)
+{
+	size_t bytes = sizeof(struct vhost_memory) + MEMORY_REGIONS * sizeof(struct vhost_memory_region);
+	struct vhost_memory *table = calloc(1, bytes);
+	int result;
+
+	if (!table)
+		fail("out of memory");
+	table->nregions = MEMORY_REGIONS;
+	for (unsigned i = 0; i < MEMORY_REGIONS; i++) {
+		table->regions[i].guest_phys_addr = memory->region[i].gpa;
+		table->regions[i].memory_size = memory->region[i].bytes;
+		table->regions[i].userspace_addr = (uintptr_t)memory->region[i].hva;
+	}
+	result = ioctl(vhost, VHOST_SET_MEM_TABLE, table);
+	free(table);
+	return result;
+}
+
+void *memory_at(const struct memory *memory, uint64_t gpa, size_t bytes)
+{
+	for (unsigned i = 0; i < MEMORY_REGIONS; i++) {
+		const struct memory_region *region = &memory->region[i];
+
+		if (gpa >= region->gpa && gpa - region->gpa <= region->bytes &&
+		    bytes <= region->bytes - (gpa - region->gpa))
+			return region->hva + (gpa - region->gpa);
+	}
+	fail("the check itself is wrong: no guest memory at %#llx", (unsigned long long)gpa);
+}
+
+static uint64_t take(uint64_t *next, uint64_t end, size_t bytes, size_t align)
+{
+	uint64_t gpa = (*next + align - 1) & ~(uint64_t)(align - 1);
+
+	if (gpa > end || bytes > end - gpa)
+		fail("the check itself is wrong: guest memory used up");
+	*next = gpa + bytes;
+	return gpa;
+}
+
+uint64_t memory_ring(struct memory *memory, size_t bytes, size_t align)
+{
+	return take(&memory->ring_next, RING_GPA + RING_BYTES, bytes, align);
+}
+
+uint64_t memory_data(struct memory *memory, size_t bytes, size_t align)
+{
+	return take(&memory->data_next, DATA_GPA + DATA_BYTES, bytes, align);
+}
+
+void memory_data_reset(struct memory *memory)
+{
+	memory->data_next = DATA_GPA;
+}
+
+/* A span may cross from one region into the next, so what is copied at once ends at a region's end. */
+static size_t contiguous(const struct memory *memory, uint64_t gpa, size_t bytes)
+{
+	for (unsigned i = 0; i < MEMORY_REGIONS; i++) {
+		const struct memory_region *region = &memory->region[i];
+
+		if (gpa >= region->gpa && gpa - region->gpa < region->bytes) {
+			size_t left = region->bytes - (gpa - region->gpa);
+
+			return bytes < left ? bytes : left;
+		}
+	}
+	fail("the check itself is wrong: no guest memory at %#llx", (unsigned long long)gpa);
+}
+
+static void copy(const struct memory *memory, const struct span *spans, unsigned count, uint64_t offset,
+		 char *local, size_t bytes, int to_guest)
+{
+	for (unsigned i = 0; i < count && bytes; i++) {
+		uint64_t gpa = spans[i].gpa;
+		size_t left = spans[i].len;
+
+		if (offset >= left) {
+			offset -= left;
+			continue;
+		}
+		gpa += offset;
+		left -= offset;
+		offset = 0;
+		while (left && bytes) {
+			size_t now = contiguous(memory, gpa, left < bytes ? left : bytes);
+			char *guest = memory_at(memory, gpa, now);
+
+			if (to_guest)
+				memcpy(guest, local, now);
+			else
+				memcpy(local, guest, now);
+			gpa += now;
+			left -= now;
+			local += now;
+			bytes -= now;
+		}
+	}
+	if (bytes)
+		fail("the check itself is wrong: %zu bytes beyond the request", bytes);
+}
+
+void spans_write(const struct memory *memory, const struct span *spans, unsigned count, uint64_t offset,
+		 const void *from, size_t bytes)
+{
+	copy(memory, spans, count, offset, (char *)(uintptr_t)from, bytes, 1);
+}
+
+void spans_read(const struct memory *memory, const struct span *spans, unsigned count, uint64_t offset,
+		void *to, size_t bytes)
+{
+	copy(memory, spans, count, offset, to, bytes, 0);
+}
+
+void memory_destroy(struct memory *memory)
+{
+	for (unsigned i = 0; i < MEMORY_REGIONS; i++)
+		if (memory->region[i].hva)
+			munmap(memory->region[i].hva, memory->region[i].bytes);
+	if (memory->region[0].hva)
+		close(memory->memfd);
+}

@@ -1,0 +1,81 @@
+import { LOG_MARK } from './job-script.ts';
+
+const MAX_LINE = 4096;
+const KEPT_LINES = 20;
+
+/** What a job's log tells while it is followed. */
+export interface JobLogEvents {
+  started(step: number): void;
+  ended(step: number, rc: string, lastLines: readonly string[]): void;
+  line(step: number, text: string): void;
+}
+
+/**
+ * Reads the log of a job as it arrives: control lines that begin with the job's mark, and between them the raw output of
+ * the running step. Lines are cut at 4 KiB, the last 20 of a step are kept for its failure.
+ */
+export class JobLogReader {
+  /** bytes of the log seen so far: where to follow on after the link was lost */
+  bytes = 0;
+  private pending = '';
+  private step = -1;
+  private last: string[] = [];
+  private readonly decoder = new TextDecoder('utf-8');
+  private readonly prefix: string;
+  private readonly events: JobLogEvents;
+
+  constructor(mark: string, events: JobLogEvents) {
+    this.prefix = `${LOG_MARK}${mark} `;
+    this.events = events;
+  }
+
+  push(chunk: Buffer): void {
+    this.bytes += chunk.length;
+    const text = this.pending + this.decoder.decode(chunk, { stream: true });
+    const lines = text.split('\n');
+    this.pending = lines.pop() ?? '';
+    // A line without an end is cut here rather than grown without limit; a control line is never that long.
+    if (this.pending.length > MAX_LINE && !this.pending.startsWith(LOG_MARK)) {
+      lines.push(this.pending.slice(0, MAX_LINE));
+      this.pending = '';
+    }
+    for (const line of lines) this.take(line);
+  }
+
+  private take(line: string): void {
+    if (line.startsWith(this.prefix)) this.control(line.slice(this.prefix.length));
+    else if (line.trim() !== '') {
+      // A carriage return redraws a line on a terminal: the last state is what counts.
+      const shown = line.slice(0, MAX_LINE).replace(/\r+$/, '').split('\r').at(-1)!;
+      if (this.last.push(shown) > KEPT_LINES) this.last.shift();
+      this.events.line(this.step, shown);
+    }
+  }
+
+  private control(text: string): void {
+    const [verb, index, rc] = text.split(' ');
+    if (verb === 'start' && /^\d+$/.test(index ?? '')) {
+      this.step = Number(index);
+      this.last = [];
+      this.events.started(this.step);
+    } else if (verb === 'end' && Number(index) === this.step) this.events.ended(this.step, rc ?? '', this.last);
+  }
+}
+
+/** What a job left as its result. */
+export interface JobResult {
+  status: 'ok' | 'failed' | 'busy' | 'cut';
+  /** exit code of each step that ran, by index: a number, or `guard` */
+  steps: ReadonlyMap<number, string>;
+}
+
+/** Parses a `result` file; an empty one means that the host went down before the job could write it. */
+export function parseResult(body: Buffer): JobResult {
+  const [status, ...rest] = body.toString('latin1', 0, 65536).trim().split('\n');
+  const steps = new Map<number, string>();
+  for (const line of rest) {
+    const match = /^(\d{1,6}) (\d{1,3}|guard)$/.exec(line);
+    if (match) steps.set(Number(match[1]), match[2]!);
+  }
+  return { status: status === 'ok' || status === 'failed' || status === 'busy' ? status : 'cut', steps };
+}

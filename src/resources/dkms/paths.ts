@@ -1,0 +1,25 @@
+/** Folders of dkms and of ours on a host. Names and versions that come behind are checked: they hold no /. */
+export const TREE = '/var/lib/dkms';
+export const SOURCES = '/usr/src';
+/** results of builds, `NAME/KERNEL` */
+export const RECORDS = '/var/lib/blkfleet/dkms';
+/** what the kernel hook builds, a file a package */
+export const PACKAGES = '/var/lib/blkfleet/dkms-packages';
+export const HOOK_SCRIPT = '/usr/local/lib/blkfleet/kernel-hook';
+export const HOOKS = {
+  postinst: '/etc/kernel/postinst.d/zz-blkfleet-dkms',
+  header_postinst: '/etc/kernel/header_postinst.d/zz-blkfleet-dkms',
+  postrm: '/etc/kernel/postrm.d/zz-blkfleet-dkms',
+} as const;
+/** where the distributions' dkms puts modules, below /lib/modules/KERNEL */
+export const INSTALL_DIRS = ['updates/dkms', 'extra', 'updates'] as const;
+
+/**
+ * `dkms_manifest DIR` prints what a source folder holds: type, mode, owner and name of each entry, then the sha256 of
+ * each file; equal text is an equal source.
+ */
+export const manifestFunction = `dkms_manifest() {
+  ( cd "$1" && find . -printf '%y %m %U:%G %p\\n' | sort && find . -type f -print0 | sort -z | xargs -0 -r sha256sum )
+}
+dkms_manifest_sha() { dkms_manifest "$1" | sha256sum | cut -c1-64; }
+`;

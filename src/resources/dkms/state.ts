@@ -1,0 +1,154 @@
+import { FleetError } from '../../lib/errors.ts';
+import type { Input } from '../kind.ts';
+import { nameOf, packageOf } from './package.ts';
+import { HOOK_SCRIPT, HOOKS, INSTALL_DIRS, PACKAGES, TREE } from './paths.ts';
+import type { DkmsDesired } from './schema.ts';
+
+/** What the last build for a kernel left, by a run or by the kernel hook. */
+export interface BuildRecord {
+  /** 0 where it ended well: exit status of dkms, or ours */
+  rc: number;
+  version: string;
+  /** sha256 of the source's manifest */
+  source: string;
+  /** file name (x.ko, x.ko.xz) → sha256 */
+  built: ReadonlyMap<string, string>;
+  by: string;
+  why: string;
+}
+
+/** A package on one host's disk. Paths and hashes only; nothing here is what dkms claims. */
+export interface DkmsState {
+  tool: boolean;
+  /** versions with a folder in the tree, and what their source link is worth */
+  versions: ReadonlyMap<string, 'right' | 'wrong' | 'missing'>;
+  /** versions with a folder of sources that names the package */
+  pushed: ReadonlySet<string>;
+  /** `VERSION/KERNEL/ARCH` folders of the tree → file name → sha256 */
+  trees: ReadonlyMap<string, ReadonlyMap<string, string>>;
+  /** `VERSION/KERNEL/ARCH` that dkms takes for installed */
+  active: ReadonlySet<string>;
+  /** kernel → path below /lib/modules/KERNEL → sha256 */
+  installed: ReadonlyMap<string, ReadonlyMap<string, string>>;
+  records: ReadonlyMap<string, BuildRecord>;
+  /** our files that are there → sha256, '' where it is a link or not executable */
+  ours: ReadonlyMap<string, string>;
+  /** another package of ours uses the hooks too */
+  others: boolean;
+  source: 'none' | 'same' | 'other' | 'link';
+  /** entries of the declared version's folder that differ from ours, at most 20 */
+  differing: readonly string[];
+}
+
+const MAX_ANSWER = 1_048_576;
+const WORD = /^[A-Za-z0-9][A-Za-z0-9._+~-]{0,127}$/;
+
+/** @throws FleetError E_PROBE where the host refused to let us look, or the answer is beyond any sense */
+export function parseDkms(output: Buffer, input: Input<DkmsDesired>): DkmsState {
+  if (output.length > MAX_ANSWER) throw probeError('the answer about dkms is longer than 1 MiB');
+  const name = nameOf(input);
+  const versions = new Map<string, 'right' | 'wrong' | 'missing'>();
+  const pushed = new Set<string>();
+  const trees = new Map<string, Map<string, string>>();
+  const active = new Set<string>();
+  const installed = new Map<string, Map<string, string>>();
+  const records = new Map<string, string[]>();
+  const ours = new Map<string, string>();
+  const executable = new Set<string>();
+  const links = new Set<string>();
+  let [tool, others] = [false, false];
+  let source: DkmsState['source'] = 'none';
+  let manifest: string[] = [];
+  const lines = output.toString('latin1').split('\n');
+  for (const [index, line] of lines.entries()) {
+    const hash = /^([0-9a-f]{64}) {2}(\/[A-Za-z0-9._+~/-]+)$/.exec(line);
+    if (hash) addHash(hash[2]!, hash[1]!);
+    const [key, first = '', second = ''] = line.split(' ', 3);
+    if (key === 'denied')
+      throw probeError('the state of dkms can not be read there', 'run this task with become: true');
+    else if (key === 'tool') tool = true;
+    else if (key === 'others') others = true;
+    else if (key === 'version' && WORD.test(first)) versions.set(first, 'missing');
+    else if (key === 'source' && versions.has(second))
+      versions.set(second, first as 'right' | 'wrong' | 'missing');
+    else if (key === 'pushed' && WORD.test(first)) pushed.add(first);
+    else if (key === 'tree') trees.set(first, trees.get(first) ?? new Map());
+    else if (key === 'active') active.add(first);
+    else if (key === 'exec') executable.add(first);
+    else if (key === 'link') links.add(first);
+    else if (key === 'record' && WORD.test(first)) {
+      const record = records.get(first) ?? [];
+      record.push(line.slice(`record ${first} `.length));
+      records.set(first, record);
+    } else if (key === 'manifest' && (first === 'same' || first === 'other' || first === 'link')) {
+      source = first;
+      manifest = lines.slice(index + 1).filter((text) => text !== '');
+      break;
+    }
+  }
+  function addHash(path: string, sha256: string): void {
+    if (path === `${PACKAGES}/${name}`) ours.set(path, sha256);
+    else if (path === HOOK_SCRIPT || (Object.values(HOOKS) as string[]).includes(path))
+      ours.set(path, sha256);
+    else if (path.startsWith(`${TREE}/${name}/`)) {
+      const [version, kernel, arch, folder, file] = path.slice(TREE.length + name.length + 2).split('/');
+      if (folder === 'module' && file) trees.get(`${version}/${kernel}/${arch}`)?.set(file, sha256);
+    } else if (path.startsWith('/lib/modules/')) {
+      const [kernel = '', ...rest] = path.slice('/lib/modules/'.length).split('/');
+      const below = installed.get(kernel) ?? new Map<string, string>();
+      if (INSTALL_DIRS.some((dir) => rest.join('/').startsWith(`${dir}/`))) below.set(rest.join('/'), sha256);
+      installed.set(kernel, below);
+    }
+  }
+  for (const path of ours.keys())
+    if (path !== `${PACKAGES}/${name}` && !executable.has(path)) ours.set(path, '');
+  for (const path of links) ours.set(path, '');
+  return {
+    tool,
+    versions,
+    pushed,
+    trees,
+    active,
+    installed,
+    records: new Map([...records].map(([kernel, text]) => [kernel, parseRecord(text)])),
+    ours,
+    others,
+    source,
+    differing: source === 'other' ? differences(packageOf(input)?.manifest ?? '', manifest) : [],
+  };
+}
+
+function parseRecord(lines: readonly string[]): BuildRecord {
+  const value = (key: string) =>
+    lines.find((line) => line.startsWith(`${key} `))?.slice(key.length + 1) ?? '';
+  const built = new Map<string, string>();
+  for (const line of lines) {
+    const match = /^built ([0-9a-f]{64}) ([A-Za-z0-9._+~-]+)$/.exec(line);
+    if (match) built.set(match[2]!, match[1]!);
+  }
+  const rc = /^\d{1,3}$/.test(value('rc')) ? Number(value('rc')) : 1;
+  return {
+    rc,
+    version: value('version'),
+    source: value('source'),
+    built,
+    by: value('by') === 'hook' ? 'the kernel hook' : 'a run',
+    why: value('why').slice(0, 300),
+  };
+}
+
+/** Names of files and folders whose lines differ between the manifest that we push and the host's. */
+function differences(ours: string, theirs: readonly string[]): string[] {
+  const known = new Set(ours.split('\n').filter((line) => line !== ''));
+  const seen = new Set(theirs);
+  const changed = [
+    ...theirs.filter((line) => !known.has(line)),
+    ...[...known].filter((line) => !seen.has(line)),
+  ];
+  const names = changed.map((line) => /(?: {2}| )\.\/(.*)$/.exec(line)?.[1] ?? '.');
+  return [...new Set(names)].slice(0, 20);
+}
+
+function probeError(message: string, hint?: string): FleetError {
+  return new FleetError({ code: 'E_PROBE', message, ...(hint ? { hint } : {}) });
+}
