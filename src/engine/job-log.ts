@@ -58,7 +58,8 @@ export class JobLogReader {
       this.step = Number(index);
       this.last = [];
       this.events.started(this.step);
-    } else if (verb === 'end' && Number(index) === this.step) this.events.ended(this.step, rc ?? '', this.last);
+    } else if (verb === 'end' && Number(index) === this.step)
+      this.events.ended(this.step, rc ?? '', this.last);
   }
 }
 

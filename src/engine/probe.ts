@@ -1,9 +1,9 @@
-import { shellQuote } from '../lib/shell.ts';
-import { type Frame, FRAME_FUNCTIONS } from '../transport/connection.ts';
-import { FleetError } from '../lib/errors.ts';
 import { factsScript } from '../facts/probe.ts';
+import { FleetError } from '../lib/errors.ts';
+import { shellQuote } from '../lib/shell.ts';
 import type { Declaration } from '../playbook/declaration.ts';
 import type { Input, ResourceKind } from '../resources/kind.ts';
+import { FRAME_FUNCTIONS, type Frame } from '../transport/connection.ts';
 import { jobsProbe } from './job-script.ts';
 
 /** Which fragment and which place in it answers a declaration. */
@@ -29,7 +29,8 @@ export function buildProbe(
   const groups = new Map<string, { kind: ResourceKind; become: boolean; members: Declaration[] }>();
   for (const declaration of declarations) {
     const kind = kinds.get(declaration.kind);
-    if (!kind) throw new FleetError({ code: 'E_BUG', message: `no kind '${declaration.kind}' in the registry` });
+    if (!kind)
+      throw new FleetError({ code: 'E_BUG', message: `no kind '${declaration.kind}' in the registry` });
     const key = `${declaration.kind}/${declaration.become}`;
     const group = groups.get(key);
     if (group) group.members.push(declaration);

@@ -66,7 +66,14 @@ export type FleetEvent = { at: number } & (
   | { type: 'run-started'; runId: string; command: Command; playbook?: string; hosts: readonly string[] }
   | { type: 'host-phase'; host: string; phase: Phase; text?: string }
   | { type: 'plan-ready'; host: string; report: HostReport }
-  | { type: 'batch-started'; play: string; batch: number; batches: number; hosts: readonly string[]; canary: boolean }
+  | {
+      type: 'batch-started';
+      play: string;
+      batch: number;
+      batches: number;
+      hosts: readonly string[];
+      canary: boolean;
+    }
   | { type: 'task-started'; host: string; play: string; task: string; kind: string }
   /** a line of output of the running step, raw */
   | { type: 'task-line'; host: string; task: string; line: string }

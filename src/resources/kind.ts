@@ -64,7 +64,13 @@ export type ResourcePlan =
       warnings?: readonly string[];
     }
   /** differs, but must not be touched now (a module in use); shown as pending, apply makes no step */
-  | { status: 'held'; changes: readonly Change[]; reason: string; state: string; warnings?: readonly string[] }
+  | {
+      status: 'held';
+      changes: readonly Change[];
+      reason: string;
+      state: string;
+      warnings?: readonly string[];
+    }
   /** the host can not carry it: stop it before anything changes */
   | { status: 'blocked'; code: ErrorCode; message: string; hint?: string };
 

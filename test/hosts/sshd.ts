@@ -124,7 +124,9 @@ export class TestSshd {
   /** Pids of the sessions now served. */
   sessions(): number[] {
     try {
-      const text = execFileSync('ps', ['-o', 'pid=', '--ppid', String(this.child?.pid)], { encoding: 'utf8' });
+      const text = execFileSync('ps', ['-o', 'pid=', '--ppid', String(this.child?.pid)], {
+        encoding: 'utf8',
+      });
       return text.split(/\s+/).filter(Boolean).map(Number);
     } catch {
       return [];
@@ -154,7 +156,8 @@ export class TestSshd {
       mkdirSync(join(home, '.ssh'), { recursive: true, mode: 0o700 });
       writeFileSync(join(home, '.ssh/authorized_keys'), `${keyOptions ? `${keyOptions} ` : ''}${publicKey}`);
       if (bashrc !== undefined) writeFileSync(join(home, '.bashrc'), bashrc);
-      for (const path of [home, join(home, '.ssh'), join(home, '.ssh/authorized_keys')]) chownSync(path, uid, uid);
+      for (const path of [home, join(home, '.ssh'), join(home, '.ssh/authorized_keys')])
+        chownSync(path, uid, uid);
     }
     writeFileSync(join(etc, 'passwd'), passwd);
     writeFileSync(join(etc, 'shadow'), shadow, { mode: 0o640 });
