@@ -1,4 +1,4 @@
-import { shellQuote, shellWords } from '../../lib/shell.ts';
+import { shellWords } from '../../lib/shell.ts';
 import type { Input } from '../kind.ts';
 import { nameOf, packageOf } from './package.ts';
 import {
