@@ -105,16 +105,16 @@ export class TestSshd {
 
   async down(): Promise<void> {
     const child = this.child;
-    this.child = undefined;
     if (!child || child.exitCode !== null) return;
     const ended = new Promise((resolve) => child.once('exit', resolve));
     // Sessions are children of the listener: they would outlive it.
-    const sessions = execFileSync('ps', ['-o', 'pid=', '--ppid', String(child.pid)], { encoding: 'utf8' });
+    const sessions = this.sessions();
     child.kill('SIGTERM');
     await ended;
-    for (const pid of sessions.split(/\s+/).filter(Boolean)) {
+    this.child = undefined;
+    for (const pid of sessions) {
       try {
-        process.kill(Number(pid), 'SIGKILL');
+        process.kill(pid, 'SIGKILL');
       } catch {
         // ended by itself
       }

@@ -45,6 +45,15 @@ export const hostKeyTypes: readonly string[] = HOST_KEYS.map(([type]) => type);
  * @param known key types known for the host; empty offers all
  */
 export function algorithmsFor(known: ReadonlySet<string>): Algorithms {
+  const key = [...known].join();
+  const made = offers.get(key) ?? offerFor(known);
+  offers.set(key, made);
+  return made;
+}
+
+const offers = new Map<string, Algorithms>();
+
+function offerFor(known: ReadonlySet<string>): Algorithms {
   const usable = HOST_KEYS.filter(([type]) => known.size === 0 || known.has(type));
   return {
     kex: [...KEX],

@@ -83,7 +83,12 @@ export function login(stream: Duplex, request: LoginRequest): Promise<Login> {
     };
     const authError = () => authFailure(host, user, { ...request.auth, notes }, tried, methods);
 
-    client.on('handshake', () => enter('login', deadlines.auth));
+    client.on('handshake', () => {
+      enter('login', deadlines.auth);
+      // ssh2 answers an OpenSSH server's list of its host keys by having each of them sign, and checks that, for an event
+      // that nobody here hears: half of a handshake's cost on both sides. It asks only what calls itself OpenSSH.
+      (client as unknown as { _remoteVer?: string })._remoteVer = '';
+    });
     client.on('ready', () => {
       // The key is written down only now: the host has signed with it.
       const proven = shownKey ? request.hostKey.proven(shownKey) : Promise.resolve();
