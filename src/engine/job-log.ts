@@ -44,7 +44,7 @@ export class JobLogReader {
 
   private take(line: string): void {
     if (line.startsWith(this.prefix)) this.control(line.slice(this.prefix.length));
-    else if (line.trim() !== '') {
+    else if (line.trim() !== '' && !line.startsWith(LOG_MARK)) {
       // A carriage return redraws a line on a terminal: the last state is what counts.
       const shown = line.slice(0, MAX_LINE).replace(/\r+$/, '').split('\r').at(-1)!;
       if (this.last.push(shown) > KEPT_LINES) this.last.shift();

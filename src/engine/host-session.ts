@@ -1,0 +1,393 @@
+import { randomBytes } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { EventSink, HostReport, HostStatus, Phase, TaskReport } from '../events/events.ts';
+import { parseFacts } from '../facts/probe.ts';
+import { type Diagnostic, FleetError } from '../lib/errors.ts';
+import type { Host } from '../inventory/host.ts';
+import type { Declaration } from '../playbook/declaration.ts';
+import type { ResourceKind } from '../resources/kind.ts';
+import type { Connection, ScriptResult, Transport } from '../transport/connection.ts';
+import { type HostPlan, type PlannedTask, planHost, reportTask } from './host-plan.ts';
+import { JobLogReader, type JobResult, parseResult } from './job-log.ts';
+import { followScript, forgetScript, launchScript, waitScript } from './job-script.ts';
+import { buildProbe, type HostProbe } from './probe.ts';
+
+const PROBE_DEADLINE = 180;
+const PROBE_BYTES = 16 * 1024 * 1024;
+const LOG_BYTES = 16 * 1024 * 1024;
+const RECONNECTS = [1, 3, 10];
+
+export interface SessionOptions {
+  host: Host;
+  declarations: readonly Declaration[];
+  kinds: ReadonlyMap<string, ResourceKind>;
+  transport: Transport;
+  runId: string;
+  sink: EventSink;
+  signal: AbortSignal;
+}
+
+/** A job that an earlier run left on the host. */
+export interface LeftJob {
+  id: string;
+  state: 'running' | 'done' | 'cut';
+}
+
+/**
+ * One host during one run: its connection, its plan and what became of each task. Methods reject only on bugs; what goes
+ * wrong with the host is kept as its verdict.
+ */
+export class HostSession {
+  readonly name: string;
+  plan: HostPlan | null = null;
+  /** the job that runs there now, if any */
+  job: string | null = null;
+  left: LeftJob[] = [];
+  roundTrips = 0;
+  private readonly options: SessionOptions;
+  private readonly become: boolean;
+  private readonly probe: HostProbe;
+  private readonly reports = new Map<Declaration, TaskReport>();
+  private connection: Connection | null = null;
+  private failure: { status: HostStatus; error: Diagnostic } | null = null;
+
+  constructor(options: SessionOptions) {
+    this.options = options;
+    this.name = options.host.name;
+    this.become = options.declarations.some((d) => d.become) || options.host.connection.become === true;
+    this.probe = buildProbe(options.declarations, options.kinds);
+  }
+
+  get failed(): boolean {
+    return this.failure !== null;
+  }
+
+  /** Connects, probes and plans; touches nothing. */
+  async inspect(): Promise<void> {
+    await this.guarded(async () => {
+      await this.connect();
+      await this.replan('probe');
+    });
+  }
+
+  /** Waits for, or collects, what an earlier run left; then the plan is made anew. */
+  async collectLeftJobs(): Promise<void> {
+    if (this.left.length === 0) return;
+    await this.guarded(async () => {
+      for (const { id, state } of this.left) {
+        if (state === 'running') {
+          this.phase('wait', `an earlier run's job ${id} still runs here`);
+          this.warn(`waiting for job ${id} of an earlier run`);
+        }
+        const result = state === 'cut' ? null : await this.follow(id, '', () => undefined);
+        this.warn(
+          result
+            ? `collected job ${id} of an earlier run: ${result.status}`
+            : `job ${id} of an earlier run was cut short; its steps are planned again`,
+        );
+      }
+      const ids = this.left.map((job) => job.id);
+      await this.replan('probe', forgetScript(ids));
+    });
+  }
+
+  /** Tasks of a play that apply would change. */
+  pending(playIndex: number): readonly PlannedTask[] {
+    return (this.plan?.tasks ?? []).filter(
+      (t) => t.declaration.playIndex === playIndex && t.verdict.status === 'change',
+    );
+  }
+
+  /** Runs the steps of a play as one detached job, follows it, and verifies by a fresh probe. */
+  async apply(playIndex: number): Promise<void> {
+    await this.guarded(async () => {
+      for (let attempt = 0; ; attempt++) {
+        const tasks = this.pending(playIndex);
+        if (tasks.length === 0) return;
+        const id = `${this.options.runId}-${randomBytes(4).toString('hex')}`;
+        const result = await this.runJob(id, tasks);
+        if (result.status === 'busy' && attempt < 3) {
+          await this.replan('probe', forgetScript([id]));
+          await this.collectLeftJobs();
+          if (this.failure) return;
+          continue;
+        }
+        if (result.status === 'busy')
+          throw this.error('E_BUSY', 'another job holds the lock', 'run it again when that job is through');
+        await this.verify(playIndex, tasks, id);
+        return;
+      }
+    });
+  }
+
+  /** The verdict on the host as it stands. */
+  report(): HostReport {
+    const tasks = (this.plan?.tasks ?? []).map((t) => this.reports.get(t.declaration) ?? reportTask(t, this.name));
+    for (const [declaration, report] of this.reports)
+      if (!this.plan?.tasks.some((t) => t.declaration === declaration)) tasks.push(report);
+    const has = (status: TaskReport['status']) => tasks.some((t) => t.status === status);
+    const status: HostStatus =
+      this.failure?.status ??
+      (has('failed') ? 'failed' : has('pending') ? 'pending' : has('changed') ? 'changed' : 'ok');
+    return {
+      name: this.name,
+      status,
+      changes: tasks.filter((t) => t.status === 'changed' || t.status === 'pending').length,
+      tasks,
+      error: this.failure?.error ?? tasks.find((t) => t.error)?.error ?? null,
+    };
+  }
+
+  /** A blocked or unreadable task stops the host before anything changes. */
+  stopIfBlocked(): void {
+    const blocked = this.plan?.tasks.map((t) => reportTask(t, this.name)).find((r) => r.status === 'failed');
+    if (blocked?.error && !this.failure) this.failure = { status: 'failed', error: blocked.error };
+  }
+
+  async close(): Promise<void> {
+    const connection = this.connection;
+    this.connection = null;
+    if (!connection) return;
+    this.roundTrips += connection.roundTrips;
+    await connection.close();
+  }
+
+  private async connect(): Promise<Connection> {
+    if (this.connection?.alive) return this.connection;
+    await this.close();
+    this.phase('connect');
+    this.connection = await this.options.transport.connect(this.options.host, this.options.signal);
+    return this.connection;
+  }
+
+  private async replan(phase: Phase, before = ''): Promise<void> {
+    const connection = await this.connect();
+    this.phase(phase);
+    const result = await connection.run({
+      body: [before, this.probe.body],
+      become: this.become,
+      deadline: PROBE_DEADLINE,
+      maxBytes: PROBE_BYTES,
+      signal: this.options.signal,
+    });
+    const facts = result.frames.get('facts');
+    if (!facts) throw this.error('E_PROBE', 'the probe gave no facts', 'does the login shell run POSIX sh?');
+    this.left = parseLeftJobs(result.frames.get('jobs')?.body);
+    this.plan = planHost(
+      this.options.declarations,
+      parseFacts(facts.body),
+      result.frames,
+      this.probe,
+      this.options.kinds,
+    );
+  }
+
+  private async runJob(id: string, tasks: readonly PlannedTask[]): Promise<JobResult> {
+    const steps = tasks.flatMap((task) => task.steps.map((step) => ({ task, step })));
+    const mark = randomBytes(8).toString('hex');
+    const body = launchScript({
+      id,
+      mark,
+      meta: JSON.stringify({ version: 1, mark, steps: steps.map(({ task, step }) => [task.declaration.task, step.title]) }),
+      steps: steps.map(({ task, step }) => ({
+        script: step.script,
+        guard: step.guard,
+        deadline: step.deadline ?? 300,
+        user: !task.declaration.become && this.become,
+        payloads: step.payloads ?? [],
+      })),
+    });
+    this.phase('apply');
+    this.job = id;
+    const logs = new Map<number, readonly string[]>();
+    const events = {
+      started: (index: number) => {
+        const at = steps[index];
+        if (at && steps[index - 1]?.task !== at.task)
+          this.emit({ type: 'task-started', ...taskOf(at.task), host: this.name });
+      },
+      ended: (index: number, _rc: string, last: readonly string[]) => void logs.set(index, last),
+      line: (index: number, line: string) => {
+        const at = steps[index];
+        if (at) this.emit({ type: 'task-line', host: this.name, task: at.task.declaration.task, line });
+      },
+    };
+    const deadline = steps.reduce((sum, { step }) => sum + (step.deadline ?? 300) + 70, 120);
+    const result = await this.follow(id, mark, () => events, body, deadline);
+    this.job = null;
+    this.settle(tasks, steps, result, logs);
+    return result;
+  }
+
+  /** Follows a job's log to its result; a lost link is taken up again, the job does not notice. */
+  private async follow(
+    id: string,
+    mark: string,
+    events: () => ConstructorParameters<typeof JobLogReader>[1] | undefined,
+    launch?: (string | Buffer)[],
+    deadline = 7200,
+  ): Promise<JobResult> {
+    const listener = events() ?? { started() {}, ended() {}, line: (_: number, line: string) => this.phase('wait', line) };
+    const reader = new JobLogReader(mark, listener);
+    let body: (string | Buffer)[] = launch ?? [followScript(id)];
+    for (let attempt = 0; ; attempt++) {
+      try {
+        const connection = await this.connect();
+        const result = await connection.run({
+          body,
+          become: this.become,
+          deadline,
+          maxBytes: LOG_BYTES,
+          streamId: 'log',
+          onChunk: (chunk) => reader.push(chunk),
+          signal: this.options.signal,
+        });
+        return this.jobResult(result);
+      } catch (error) {
+        if (!(error instanceof FleetError)) throw error;
+        if (error.code === 'E_LIMIT') body = [waitScript(id)];
+        else if (['E_UNREACHABLE', 'E_TIMEOUT'].includes(error.code) && attempt < RECONNECTS.length) {
+          await sleep(RECONNECTS[attempt]! * 1000, undefined, { signal: this.options.signal });
+          // Before the first byte of the log it is not known that the job started: launching it again is safe, as its
+          // folder is made anew and the lock keeps two apart.
+          if (reader.bytes > 0 || !launch) body = [followScript(id, reader.bytes)];
+        } else throw error;
+      }
+    }
+  }
+
+  private jobResult(result: ScriptResult): JobResult {
+    const launch = result.frames.get('launch');
+    const said = launch?.body.toString('utf8').trim() ?? '';
+    if (launch && launch.rc !== 0)
+      throw this.error('E_STEP', `the job could not start: ${said}`, 'look at that folder on the host');
+    if (said === 'busy') return { status: 'busy', steps: new Map() };
+    return parseResult(result.frames.get('result')?.body ?? Buffer.alloc(0));
+  }
+
+  /** Turns the result of a job into the reports of its tasks. */
+  private settle(
+    tasks: readonly PlannedTask[],
+    steps: readonly { task: PlannedTask; step: { title: string; deadline?: number } }[],
+    result: JobResult,
+    logs: ReadonlyMap<number, readonly string[]>,
+  ): void {
+    if (result.status === 'busy') return;
+    for (const task of tasks) {
+      const report = reportTask(task, this.name);
+      const own = steps.flatMap((s, index) => (s.task === task ? [index] : []));
+      const bad = own.find((index) => (result.steps.get(index) ?? '0') !== '0');
+      const complete = own.every((index) => result.steps.get(index) === '0');
+      if (bad !== undefined) {
+        report.status = 'failed';
+        report.error = this.stepError(task, steps[bad]!.step, result.steps.get(bad)!);
+        report.log = [...(logs.get(bad) ?? [])];
+      } else if (complete) report.status = 'changed';
+      else if (result.status === 'cut' && own.some((index) => !result.steps.has(index))) {
+        report.status = 'failed';
+        report.error = {
+          code: 'E_STEP',
+          message: 'the job was cut short: did the host go down?',
+          hint: 'run it again',
+          host: this.name,
+          task: task.declaration.task,
+        };
+      }
+      this.reports.set(task.declaration, report);
+      if (report.status !== 'pending') this.emit({ type: 'task-finished', host: this.name, report });
+    }
+  }
+
+  private stepError(task: PlannedTask, step: { title: string; deadline?: number }, rc: string): Diagnostic {
+    const place = { host: this.name, task: task.declaration.task, at: task.declaration.at };
+    if (rc === 'guard')
+      return {
+        code: 'E_CHANGED_SINCE_PLAN',
+        message: `${step.title}: what it changes is no longer as it was planned`,
+        hint: 'someone else changed the host meanwhile; plan again',
+        ...place,
+      };
+    const late = rc === '124' || rc === '137';
+    return {
+      code: 'E_STEP',
+      message: late ? `${step.title}: not done after ${step.deadline ?? 300} s` : `${step.title}: exit status ${rc}`,
+      hint: 'the last lines of its output are shown; mend the cause and run it again',
+      ...place,
+    };
+  }
+
+  /** Probes again: what is still not as declared is a failure. Forgets the job, whose result has been seen. */
+  private async verify(playIndex: number, applied: readonly PlannedTask[], job: string): Promise<void> {
+    await this.replan('verify', forgetScript([job]));
+    for (const task of this.plan!.tasks) {
+      const { declaration, verdict } = task;
+      const report = this.reports.get(declaration);
+      if (declaration.playIndex !== playIndex || report?.status === 'failed') continue;
+      const was = applied.find((t) => t.declaration === declaration);
+      if (verdict.status === 'blocked' || verdict.status === 'error')
+        this.reports.set(declaration, reportTask(task, this.name));
+      else if (was && report?.status === 'changed' && verdict.status === 'change' && !verdict.unpredictable) {
+        report.status = 'failed';
+        report.error = {
+          code: 'E_VERIFY',
+          message: `still not as declared after it was applied: ${verdict.changes.map((c) => c.path).join(', ')}`,
+          hint: 'something on the host changes it back, or the declaration can not be met there',
+          host: this.name,
+          task: declaration.task,
+          at: declaration.at,
+        };
+      }
+    }
+    const failed = [...this.reports.values()].find((r) => r.status === 'failed');
+    if (failed?.error) this.failure = { status: 'failed', error: failed.error };
+  }
+
+  private async guarded(work: () => Promise<void>): Promise<void> {
+    if (this.failure) return;
+    try {
+      await work();
+    } catch (error) {
+      if (this.options.signal.aborted) {
+        this.failure = { status: 'failed', error: { code: 'E_INTERRUPTED', message: 'interrupted', host: this.name } };
+        return;
+      }
+      if (!(error instanceof FleetError)) throw error;
+      const first = error.diagnostics[0]!;
+      const lost = ['E_UNREACHABLE', 'E_TIMEOUT', 'E_HOST_KEY', 'E_AUTH'].includes(first.code);
+      const hint = this.job ? `job ${this.job} goes on there; run it again to collect its result` : first.hint;
+      this.failure = {
+        status: lost ? 'unreachable' : 'failed',
+        error: { ...first, hint, host: this.name },
+      };
+    }
+  }
+
+  private error(code: Diagnostic['code'], message: string, hint: string): FleetError {
+    return new FleetError({ code, message, hint, host: this.name });
+  }
+
+  private phase(phase: Phase, text?: string): void {
+    this.emit({ type: 'host-phase', host: this.name, phase, ...(text === undefined ? {} : { text }) });
+  }
+
+  private warn(message: string): void {
+    this.emit({ type: 'warning', host: this.name, message });
+  }
+
+  private emit(event: Parameters<EventSink>[0] extends infer E ? (E extends { at: number } ? Omit<E, 'at'> : never) : never): void {
+    this.options.sink({ at: Date.now(), ...event } as Parameters<EventSink>[0]);
+  }
+}
+
+function taskOf({ declaration }: PlannedTask): { play: string; task: string; kind: string } {
+  return { play: declaration.play, task: declaration.task, kind: declaration.kind };
+}
+
+function parseLeftJobs(body: Buffer | undefined): LeftJob[] {
+  const jobs: LeftJob[] = [];
+  for (const line of (body?.toString('latin1') ?? '').split('\n')) {
+    const match = /^job ([a-z0-9-]{1,64}) (running|done|cut)$/.exec(line);
+    if (match && jobs.length < 20) jobs.push({ id: match[1]!, state: match[2] as LeftJob['state'] });
+  }
+  return jobs;
+}
