@@ -2,8 +2,8 @@ import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { EventSink, HostReport, HostStatus, Phase, TaskReport } from '../events/events.ts';
 import { parseFacts } from '../facts/probe.ts';
-import { type Diagnostic, FleetError } from '../lib/errors.ts';
 import type { Host } from '../inventory/host.ts';
+import { type Diagnostic, FleetError } from '../lib/errors.ts';
 import type { Declaration } from '../playbook/declaration.ts';
 import type { ResourceKind } from '../resources/kind.ts';
 import type { Connection, ScriptResult, Transport } from '../transport/connection.ts';
@@ -122,7 +122,9 @@ export class HostSession {
 
   /** The verdict on the host as it stands. */
   report(): HostReport {
-    const tasks = (this.plan?.tasks ?? []).map((t) => this.reports.get(t.declaration) ?? reportTask(t, this.name));
+    const tasks = (this.plan?.tasks ?? []).map(
+      (t) => this.reports.get(t.declaration) ?? reportTask(t, this.name),
+    );
     for (const [declaration, report] of this.reports)
       if (!this.plan?.tasks.some((t) => t.declaration === declaration)) tasks.push(report);
     const has = (status: TaskReport['status']) => tasks.some((t) => t.status === status);
@@ -188,7 +190,11 @@ export class HostSession {
     const body = launchScript({
       id,
       mark,
-      meta: JSON.stringify({ version: 1, mark, steps: steps.map(({ task, step }) => [task.declaration.task, step.title]) }),
+      meta: JSON.stringify({
+        version: 1,
+        mark,
+        steps: steps.map(({ task, step }) => [task.declaration.task, step.title]),
+      }),
       steps: steps.map(({ task, step }) => ({
         script: step.script,
         guard: step.guard,
@@ -227,7 +233,11 @@ export class HostSession {
     launch?: (string | Buffer)[],
     deadline = 7200,
   ): Promise<JobResult> {
-    const listener = events() ?? { started() {}, ended() {}, line: (_: number, line: string) => this.phase('wait', line) };
+    const listener = events() ?? {
+      started() {},
+      ended() {},
+      line: (_: number, line: string) => this.phase('wait', line),
+    };
     const reader = new JobLogReader(mark, listener);
     let body: (string | Buffer)[] = launch ?? [followScript(id)];
     for (let attempt = 0; ; attempt++) {
@@ -310,7 +320,9 @@ export class HostSession {
     const late = rc === '124' || rc === '137';
     return {
       code: 'E_STEP',
-      message: late ? `${step.title}: not done after ${step.deadline ?? 300} s` : `${step.title}: exit status ${rc}`,
+      message: late
+        ? `${step.title}: not done after ${step.deadline ?? 300} s`
+        : `${step.title}: exit status ${rc}`,
       hint: 'the last lines of its output are shown; mend the cause and run it again',
       ...place,
     };
@@ -348,13 +360,18 @@ export class HostSession {
       await work();
     } catch (error) {
       if (this.options.signal.aborted) {
-        this.failure = { status: 'failed', error: { code: 'E_INTERRUPTED', message: 'interrupted', host: this.name } };
+        this.failure = {
+          status: 'failed',
+          error: { code: 'E_INTERRUPTED', message: 'interrupted', host: this.name },
+        };
         return;
       }
       if (!(error instanceof FleetError)) throw error;
       const first = error.diagnostics[0]!;
       const lost = ['E_UNREACHABLE', 'E_TIMEOUT', 'E_HOST_KEY', 'E_AUTH'].includes(first.code);
-      const hint = this.job ? `job ${this.job} goes on there; run it again to collect its result` : first.hint;
+      const hint = this.job
+        ? `job ${this.job} goes on there; run it again to collect its result`
+        : first.hint;
       this.failure = {
         status: lost ? 'unreachable' : 'failed',
         error: { ...first, hint, host: this.name },
@@ -374,7 +391,13 @@ export class HostSession {
     this.emit({ type: 'warning', host: this.name, message });
   }
 
-  private emit(event: Parameters<EventSink>[0] extends infer E ? (E extends { at: number } ? Omit<E, 'at'> : never) : never): void {
+  private emit(
+    event: Parameters<EventSink>[0] extends infer E
+      ? E extends { at: number }
+        ? Omit<E, 'at'>
+        : never
+      : never,
+  ): void {
     this.options.sink({ at: Date.now(), ...event } as Parameters<EventSink>[0]);
   }
 }

@@ -39,7 +39,8 @@ export async function runFleet(request: RunRequest): Promise<RunOutcome> {
   const { command, plays, sink, signal } = request;
   const started = new Date();
   const names = [...new Set(plays.flatMap((play) => play.hosts))];
-  const emit = (event: Omit<Extract<FleetEvent, { type: 'run-started' }>, 'at'>) => sink({ at: Date.now(), ...event });
+  const emit = (event: Omit<Extract<FleetEvent, { type: 'run-started' }>, 'at'>) =>
+    sink({ at: Date.now(), ...event });
   emit({
     type: 'run-started',
     runId: request.runId,
@@ -57,7 +58,8 @@ export async function runFleet(request: RunRequest): Promise<RunOutcome> {
         if (command === 'apply') await host.collectLeftJobs();
         else for (const job of host.left) leftOver(request, host, job);
         host.stopIfBlocked();
-        const idle = command !== 'apply' || host.failed || plays.every((p) => host.pending(p.index).length === 0);
+        const idle =
+          command !== 'apply' || host.failed || plays.every((p) => host.pending(p.index).length === 0);
         sink({ at: Date.now(), type: 'plan-ready', host: host.name, report: host.report() });
         if (idle) await finish(request, host);
       }),
@@ -112,12 +114,22 @@ async function rollOut(request: RunRequest, sessions: ReadonlyMap<string, HostSe
     const canary = groups.length > 1 ? groups[0]!.length : 1;
     for (const [index, group] of groups.entries()) {
       if (signal.aborted) return true;
-      const todo = group.map((n) => sessions.get(n)!).filter((h) => !h.failed && h.pending(play.index).length > 0);
+      const todo = group
+        .map((n) => sessions.get(n)!)
+        .filter((h) => !h.failed && h.pending(play.index).length > 0);
       const after = new Set([...touched, ...todo.map((h) => h.name)]);
       if (!asked && after.size > canary && todo.length > 0) {
         asked = true;
-        const rest = [...sessions.values()].filter((h) => !h.failed && plays.some((p) => h.pending(p.index).length > 0));
-        if (!(await request.confirm!(rest.map((h) => h.report()), rest.length))) return false;
+        const rest = [...sessions.values()].filter(
+          (h) => !h.failed && plays.some((p) => h.pending(p.index).length > 0),
+        );
+        if (
+          !(await request.confirm!(
+            rest.map((h) => h.report()),
+            rest.length,
+          ))
+        )
+          return false;
       }
       sink({
         at: Date.now(),

@@ -1,0 +1,170 @@
+import { randomBytes } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
+import { runFleet } from '../../engine/run.ts';
+import type { Command, FleetEvent, RunReport } from '../../events/events.ts';
+import { loadInventory } from '../../inventory/load.ts';
+import { selectHosts } from '../../inventory/pattern.ts';
+import { FleetError } from '../../lib/errors.ts';
+import { bindPlaybook } from '../../playbook/bind.ts';
+import type { BoundPlay } from '../../playbook/declaration.ts';
+import { loadPlaybook } from '../../playbook/load.ts';
+import { toJson } from '../../report/json.ts';
+import { writeReport } from '../../report/write.ts';
+import { kinds } from '../../resources/index.ts';
+import { createTransport } from '../../transport/index.ts';
+import { printAudit } from '../../ui/audit-printer.ts';
+import { confirm } from '../../ui/confirm.ts';
+import { wantsColour } from '../../ui/paint.ts';
+import { printPlan } from '../../ui/plan-printer.ts';
+import { createProgress } from '../../ui/progress.ts';
+import { printSummary } from '../../ui/summary-printer.ts';
+import { EXIT } from '../exit-code.ts';
+
+export interface RunFlags {
+  inventory: string;
+  limit?: string | undefined;
+  tags?: string | undefined;
+  json?: boolean | undefined;
+  yes?: boolean | undefined;
+  verbose: number;
+  hostKeys: string;
+  sshConfig?: string | undefined;
+  knownHosts?: string[] | undefined;
+  format?: string | undefined;
+  output?: string | undefined;
+}
+
+type Verb = Extract<Command, 'plan' | 'apply' | 'audit' | 'facts'>;
+
+/** `plan`, `apply` and `audit`: returns the exit code. @throws FleetError when the request is wrong */
+export async function runCommand(command: Verb, file: string, flags: RunFlags): Promise<number> {
+  const [playbook, inventory] = await Promise.all([loadPlaybook(file), loadInventory(flags.inventory)]);
+  const plays = bindPlaybook(playbook, inventory, {
+    limit: flags.limit,
+    tags: flags.tags?.split(',').filter(Boolean),
+  });
+  return execute(command, flags, plays, inventory.hosts, file);
+}
+
+/** `facts`: one probe a host, no resources. */
+export async function factsCommand(flags: RunFlags): Promise<number> {
+  const inventory = await loadInventory(flags.inventory);
+  const hosts = selectHosts(inventory, flags.limit ?? 'all');
+  const play: BoundPlay = {
+    name: 'facts',
+    index: 0,
+    hosts,
+    serial: [],
+    maxFailPercentage: 100,
+    declarations: () => [],
+  };
+  return execute('facts', flags, [play], inventory.hosts);
+}
+
+async function execute(
+  command: Verb,
+  flags: RunFlags,
+  plays: readonly BoundPlay[],
+  hosts: Parameters<typeof runFleet>[0]['hosts'],
+  playbook?: string,
+): Promise<number> {
+  const json = flags.json === true || flags.format === 'json';
+  const hostKeys = oneOf('--host-keys', flags.hostKeys, ['strict', 'accept-new'] as const);
+  oneOf('--format', flags.format ?? 'table', ['table', 'json']);
+  const progress = createProgress({ stream: process.stderr, verbose: flags.verbose });
+  const interrupt = new AbortController();
+  let signalled: NodeJS.Signals | undefined;
+  const onSignal = (signal: NodeJS.Signals) => {
+    signalled ??= signal;
+    interrupt.abort();
+  };
+  process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
+  const transport = createTransport({
+    hostKeys,
+    inventory: (name) => hosts.get(name),
+    ...(flags.sshConfig === undefined ? {} : { sshConfigFile: flags.sshConfig }),
+    ...(flags.knownHosts === undefined ? {} : { knownHostsFiles: flags.knownHosts }),
+    onNotice: (host, text) => progress.sink({ at: Date.now(), type: 'warning', host, message: text }),
+  });
+  const page = { columns: process.stderr.columns ?? 100, colour: wantsColour(process.stderr) };
+  const asks =
+    command === 'apply' && !flags.yes && process.stdin.isTTY === true && process.stderr.isTTY === true;
+  try {
+    const outcome = await runFleet({
+      command,
+      runId: `${Date.now().toString(36)}-${randomBytes(4).toString('hex')}`,
+      plays,
+      hosts,
+      kinds,
+      transport,
+      sink: (event: FleetEvent) => progress.sink(event),
+      signal: interrupt.signal,
+      ...(playbook === undefined ? {} : { playbook }),
+      ...(asks
+        ? {
+            confirm: (plans, count) =>
+              progress.suspend(async () => {
+                process.stderr.write(printPlan(plans, page));
+                return confirm(`Change ${count} host${count === 1 ? '' : 's'}?`);
+              }),
+          }
+        : {}),
+    });
+    await progress.stop();
+    await tell(outcome.report, flags, json);
+    writeStatistics(outcome.roundTrips);
+    if (signalled) return signalled === 'SIGTERM' ? EXIT.terminated : EXIT.interrupted;
+    return exitCode(outcome.report);
+  } finally {
+    await progress.stop();
+    await transport.close();
+    process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
+  }
+}
+
+/** The result goes to stdout, or to --output; beside JSON people read it on stderr. */
+async function tell(report: RunReport, flags: RunFlags, json: boolean): Promise<void> {
+  const stream = json ? process.stderr : process.stdout;
+  const page = { columns: stream.columns ?? 100, colour: wantsColour(stream), verbose: flags.verbose > 0 };
+  const text =
+    report.command === 'audit'
+      ? printAudit(report, page)
+      : report.command === 'plan'
+        ? printPlan(report.hosts, page)
+        : printSummary(report, page);
+  const document = json ? toJson(report) : text;
+  if (flags.output !== undefined) await writeReport(flags.output, document);
+  else process.stdout.write(document);
+  if (json && flags.output === undefined && report.command !== 'facts') process.stderr.write(text);
+}
+
+/** The exit code of a run, by the table of exit-code.ts: failures first, then unreachable, then pending. */
+export function exitCode(report: RunReport): number {
+  const { failed, unreachable, pending } = report.summary;
+  if (failed > 0) return EXIT.failed;
+  if (unreachable > 0) return EXIT.unreachable;
+  return pending > 0 ? EXIT.pending : EXIT.ok;
+}
+
+/** What a benchmark can not see from outside, as JSON into $BLKFLEET_STATS. */
+function writeStatistics(roundTrips: readonly number[]): void {
+  const file = process.env.BLKFLEET_STATS;
+  if (!file) return;
+  const { user, system } = process.cpuUsage();
+  const statistics = {
+    roundTrips: { max: Math.max(0, ...roundTrips), hosts: roundTrips.length },
+    cpuSeconds: (user + system) / 1e6,
+    maxRssKiB: process.resourceUsage().maxRSS,
+  };
+  writeFileSync(file, `${JSON.stringify(statistics)}\n`);
+}
+
+function oneOf<T extends string>(flag: string, value: string, allowed: readonly T[]): T {
+  const found = allowed.find((word) => word === value);
+  if (!found)
+    throw new FleetError({
+      code: 'E_USAGE',
+      message: `${flag} ${value}: expected ${allowed.join(' or ')}`,
+    });
+  return found;
+}

@@ -1,0 +1,18 @@
+import { formatDiagnostics } from '../config/diagnostics.ts';
+import { FleetError } from '../lib/errors.ts';
+import { wantsColour } from '../ui/paint.ts';
+import { EXIT } from './exit-code.ts';
+
+/** Tells an error on stderr for the operator and returns the exit code it stands for. */
+export function explain(error: unknown): number {
+  if (error instanceof FleetError && error.code !== 'E_BUG') {
+    process.stderr.write(`${formatDiagnostics(error.diagnostics, { color: wantsColour(process.stderr) })}\n`);
+    return EXIT.usage;
+  }
+  const message = error instanceof Error ? error.message : String(error);
+  process.stderr.write(
+    `blkfleet: this is a bug of ours: ${message}\nPlease report it with the command line; BLKFLEET_TRACE=1 shows where.\n`,
+  );
+  if (process.env.BLKFLEET_TRACE === '1' && error instanceof Error) process.stderr.write(`${error.stack}\n`);
+  return EXIT.bug;
+}

@@ -1,0 +1,108 @@
+#!/usr/bin/env node
+import { Command, CommanderError } from 'commander';
+import { EXIT } from './exit-code.ts';
+
+// Only commander is loaded here: each command imports its work when it runs, so that --help stays quick.
+
+interface FleetFlags {
+  inventory: string;
+  limit?: string;
+  tags?: string;
+  json?: boolean;
+  check?: boolean;
+  yes?: boolean;
+  verbose: number;
+  hostKeys: string;
+  sshConfig?: string;
+  knownHosts?: string[];
+  format?: string;
+  output?: string;
+}
+
+const exitCodes = `
+Exit codes: 0 in sync or applied, 2 changes pending, 3 a host failed, 4 a host was unreachable and none failed,
+64 the request is wrong (nothing was contacted), 70 a bug of ours, 130/143 interrupted.`;
+
+function build(finish: (code: number) => void): Command {
+  const program = new Command('blkfleet')
+    .description('Roll out vhost_blk, dm-qcow2 and QEMU drive defaults to hypervisor hosts over SSH.')
+    .exitOverride()
+    .showHelpAfterError('(try --help)')
+    .addHelpText('after', exitCodes);
+  const fleet = (name: string, summary: string) =>
+    program
+      .command(name)
+      .description(summary)
+      .requiredOption('-i, --inventory <file>', 'the inventory: hosts, groups, variables')
+      .option('-l, --limit <pattern>', 'only these hosts: hypervisors, hv0*, a:b, a:&b, a:!b')
+      .option('--json', 'one JSON document on stdout')
+      .option('-v, --verbose', 'say more; twice for all that steps print', (_, n: number) => n + 1, 0)
+      .option('--host-keys <mode>', 'strict, or accept-new to trust hosts seen for the first time', 'strict')
+      .option('--ssh-config <file>', 'as ssh -F')
+      .option('--known-hosts <file...>', 'instead of those of the ssh configuration');
+  const playbook = (name: 'plan' | 'apply' | 'audit', summary: string) =>
+    fleet(name, summary)
+      .argument('<playbook>', 'a YAML playbook')
+      .option('-t, --tags <tags>', 'only tasks with one of these tags, comma-separated')
+      .action(async (file: string, flags: FleetFlags) => {
+        const { runCommand } = await import('./commands/run.ts');
+        finish(await runCommand(flags.check ? 'plan' : name, file, flags));
+      });
+  playbook('plan', 'show what would change; touches nothing');
+  playbook('apply', 'change it, then verify')
+    .option('--check', 'only plan')
+    .option('-y, --yes', 'do not ask before more than the canary is changed');
+  playbook('audit', 'report drift, host by host, exceptions first')
+    .option('--format <format>', 'table or json', 'table')
+    .option('--output <file>', 'write the report there');
+  fleet('facts', 'what hosts tell about themselves').action(async (flags: FleetFlags) => {
+    const { factsCommand } = await import('./commands/run.ts');
+    finish(await factsCommand(flags));
+  });
+  program
+    .command('inventory')
+    .description('the hosts, groups and variables of an inventory')
+    .requiredOption('-i, --inventory <file>', 'the inventory')
+    .option('-l, --limit <pattern>', 'only these hosts')
+    .option('--graph', 'as a tree of groups')
+    .option('--json', 'one JSON document on stdout')
+    .action(async (flags) => {
+      const { inventoryCommand } = await import('./commands/inventory.ts');
+      finish(await inventoryCommand(flags));
+    });
+  program
+    .command('validate')
+    .description('check playbooks, and an inventory with them; contacts nothing')
+    .argument('<playbook...>', 'YAML playbooks')
+    .option('-i, --inventory <file>', 'check variables and hosts too')
+    .action(async (files: string[], flags) => {
+      const { validateCommand } = await import('./commands/validate.ts');
+      finish(await validateCommand(files, flags));
+    });
+  program
+    .command('schema')
+    .description('JSON Schema of a playbook or an inventory, for editors')
+    .argument('<what>', 'playbook or inventory')
+    .action(async (what: string) => {
+      const { schemaCommand } = await import('./commands/schema.ts');
+      finish(await schemaCommand(what));
+    });
+  return program;
+}
+
+/** Runs the CLI and returns its exit code; errors are told on stderr, never as a stack trace. */
+async function main(argv: readonly string[]): Promise<number> {
+  let code: number = EXIT.ok;
+  try {
+    await build((value) => {
+      code = value;
+    }).parseAsync(argv);
+    return code;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+    const { explain } = await import('./explain.ts');
+    return explain(error);
+  }
+}
+
+process.exitCode = await main(process.argv);

@@ -1,0 +1,81 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync, globSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { basename, join } from 'node:path';
+
+/** A module file of a kernel, plain (not compressed) when read. */
+export interface ModuleFile {
+  name: string;
+  data: () => Buffer;
+}
+
+/** A kernel package unpacked: enough to boot it and to load its modules. */
+export class KernelImage {
+  readonly release: string;
+  readonly vmlinuz: string;
+  private readonly paths = new Map<string, string>();
+
+  constructor(readonly root: string) {
+    const vmlinuz = globSync('boot/vmlinuz-*', { cwd: root })[0];
+    if (vmlinuz === undefined) throw new Error(`no kernel in ${root}`);
+    this.vmlinuz = join(root, vmlinuz);
+    this.release = basename(vmlinuz).slice('vmlinuz-'.length);
+    for (const folder of [`lib/modules/${this.release}`, `usr/lib/modules/${this.release}`])
+      for (const path of globSync('kernel/**/*.ko{,.xz,.zst,.gz}', { cwd: join(root, folder) }))
+        this.paths.set(moduleName(path), join(root, folder, path));
+  }
+
+  /**
+   * The named modules and all they depend on, in an order in which insmod loads them.
+   * @throws Error for a module that the kernel does not have
+   */
+  resolveModules(names: readonly string[]): ModuleFile[] {
+    const found = new Map<string, ModuleFile>();
+    const visit = (name: string) => {
+      if (found.has(name)) return;
+      const path = this.paths.get(name);
+      if (path === undefined) throw new Error(`kernel ${this.release} has no module ${name}`);
+      const data = readModule(path);
+      for (const needed of dependsOf(data)) visit(needed);
+      found.set(name, { name, data: () => data });
+    };
+    for (const name of names) visit(name);
+    return [...found.values()];
+  }
+}
+
+/**
+ * Unpacks a kernel package into a folder of the cache, once: the folder appears whole or not at all.
+ * @param deb path of a linux-image package
+ * @param folder where it shall be
+ */
+export function unpackKernel(deb: string, folder: string): KernelImage {
+  if (!existsSync(folder)) {
+    const partial = `${folder}.partial-${process.pid}`;
+    rmSync(partial, { recursive: true, force: true });
+    mkdirSync(partial, { recursive: true });
+    execFileSync('dpkg-deb', ['--extract', deb, partial]);
+    renameSync(partial, folder);
+  }
+  return new KernelImage(folder);
+}
+
+function moduleName(path: string): string {
+  return basename(path)
+    .replace(/\.ko(\.\w+)?$/, '')
+    .replaceAll('-', '_');
+}
+
+function readModule(path: string): Buffer {
+  const decompress = { '.xz': 'xz', '.zst': 'zstd', '.gz': 'gzip' }[/\.(xz|zst|gz)$/.exec(path)?.[0] ?? ''];
+  if (decompress === undefined) return readFileSync(path);
+  return execFileSync(decompress, ['-dc', path], { maxBuffer: 64 * 1024 * 1024 });
+}
+
+/** `depends=` of the .modinfo section: strings there end with NUL, and no other section holds that one. */
+function dependsOf(module: Buffer): string[] {
+  const at = module.indexOf('\0depends=');
+  if (at < 0) return [];
+  const start = at + '\0depends='.length;
+  const list = module.toString('latin1', start, module.indexOf(0, start));
+  return list.split(',').filter(Boolean).map((name) => name.replaceAll('-', '_'));
+}
