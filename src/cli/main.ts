@@ -105,4 +105,10 @@ async function main(argv: readonly string[]): Promise<number> {
   }
 }
 
+// A reader that leaves early, as `| head` does, is no error of ours.
+for (const stream of [process.stdout, process.stderr])
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(EXIT.ok);
+    throw error;
+  });
 process.exitCode = await main(process.argv);

@@ -69,7 +69,13 @@ export async function bootKernel(request: BootRequest): Promise<BootResult> {
 function qemuArguments(request: BootRequest, folder: string, initrd: string): string[] {
   // no_timer_check: a guest that is starved at boot else panics in its test of the timer. panic=-1 with -no-reboot ends
   // QEMU at once instead of at the time limit.
-  const append = ['console=ttyS0', 'panic=-1', 'no_timer_check', 'mitigations=off', ...(request.append ?? [])];
+  const append = [
+    'console=ttyS0',
+    'panic=-1',
+    'no_timer_check',
+    'mitigations=off',
+    ...(request.append ?? []),
+  ];
   return [
     findProgram('qemu-system-x86_64'),
     ...['-accel', 'tcg,thread=multi', '-cpu', 'max', '-smp', String(request.cpus ?? 2)],
@@ -81,7 +87,8 @@ function qemuArguments(request: BootRequest, folder: string, initrd: string): st
 
 function initramfs(request: BootRequest): CpioEntry[] {
   const busybox = readFileSync(findProgram('busybox'));
-  if (busybox.includes('/lib64/ld-linux')) throw new Error('busybox must be static: apt-get install busybox-static');
+  if (busybox.includes('/lib64/ld-linux'))
+    throw new Error('busybox must be static: apt-get install busybox-static');
   const modules = request.kernel.resolveModules(request.modules ?? []);
   return [
     ...['dev', 'proc', 'sys', 'tmp', 'root', 'var/lib'].map((path) => ({ path, folder: true as const })),
@@ -121,7 +128,9 @@ poweroff -f
 let applets: string[] | undefined;
 
 function busyboxApplets(): string[] {
-  applets ??= execFileSync(findProgram('busybox'), ['--list'], { encoding: 'utf8' }).split('\n').filter(Boolean);
+  applets ??= execFileSync(findProgram('busybox'), ['--list'], { encoding: 'utf8' })
+    .split('\n')
+    .filter(Boolean);
   return applets.filter((name) => name !== 'busybox');
 }
 

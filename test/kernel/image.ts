@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, globSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
 
 /** A module file of a kernel, plain (not compressed) when read. */
@@ -15,13 +15,17 @@ export class KernelImage {
   private readonly paths = new Map<string, string>();
 
   constructor(readonly root: string) {
-    const vmlinuz = globSync('boot/vmlinuz-*', { cwd: root })[0];
+    const vmlinuz = readdirSync(join(root, 'boot')).find((name) => name.startsWith('vmlinuz-'));
     if (vmlinuz === undefined) throw new Error(`no kernel in ${root}`);
-    this.vmlinuz = join(root, vmlinuz);
-    this.release = basename(vmlinuz).slice('vmlinuz-'.length);
-    for (const folder of [`lib/modules/${this.release}`, `usr/lib/modules/${this.release}`])
-      for (const path of globSync('kernel/**/*.ko{,.xz,.zst,.gz}', { cwd: join(root, folder) }))
-        this.paths.set(moduleName(path), join(root, folder, path));
+    this.vmlinuz = join(root, 'boot', vmlinuz);
+    this.release = vmlinuz.slice('vmlinuz-'.length);
+    // Packages from trixie on install to /usr/lib; older ones to /lib.
+    for (const lib of ['lib', 'usr/lib']) {
+      const folder = join(root, lib, 'modules', this.release, 'kernel');
+      if (!existsSync(folder)) continue;
+      for (const path of readdirSync(folder, { recursive: true, encoding: 'utf8' }))
+        if (/\.ko(\.(xz|zst|gz))?$/.test(path)) this.paths.set(moduleName(path), join(folder, path));
+    }
   }
 
   /**
@@ -77,5 +81,8 @@ function dependsOf(module: Buffer): string[] {
   if (at < 0) return [];
   const start = at + '\0depends='.length;
   const list = module.toString('latin1', start, module.indexOf(0, start));
-  return list.split(',').filter(Boolean).map((name) => name.replaceAll('-', '_'));
+  return list
+    .split(',')
+    .filter(Boolean)
+    .map((name) => name.replaceAll('-', '_'));
 }

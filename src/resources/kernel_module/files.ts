@@ -50,7 +50,11 @@ WantedBy=multi-user.target
 export function optionsFile({ name, parameters }: KernelModuleDesired): OurFile | undefined {
   const words = Object.entries(parameters).map(([key, value]) => `${key}=${parameterText(value)}`);
   if (words.length === 0) return undefined;
-  return ourFile(optionsPath(name), 0o644, `# Part of blkfleet.\noptions ${name} ${words.sort().join(' ')}\n`);
+  return ourFile(
+    optionsPath(name),
+    0o644,
+    `# Part of blkfleet.\noptions ${name} ${words.sort().join(' ')}\n`,
+  );
 }
 
 /** A value as modprobe takes it. */

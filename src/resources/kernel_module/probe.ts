@@ -43,7 +43,12 @@ export function probeModules(inputs: readonly Input<KernelModuleDesired>[]): str
     functions +
     inputs
       .map(({ desired }, i) => {
-        const word = shellWords([desired.name, unitName(desired.name), unitPath(desired.name), optionsPath(desired.name)]);
+        const word = shellWords([
+          desired.name,
+          unitName(desired.name),
+          unitPath(desired.name),
+          optionsPath(desired.name),
+        ]);
         return `bf_b ${i}; kernel_module_probe ${word}; bf_e ${i} 0\n`;
       })
       .join('')
@@ -92,7 +97,8 @@ kernel_module_probe() {
       [ -r "$kernel_module_f" ] || continue
       while read -r kernel_module_x kernel_module_y kernel_module_z; do
         [ "$kernel_module_x" = install ] || continue
-        case $kernel_module_y in "$1"|"$(printf %s "$1" | tr _ -)") printf 'refused install %s %.200s in %s\\n' "$1" "$kernel_module_z" "$kernel_module_f";; esac
+        case $kernel_module_z in */bin/false*|*/bin/true*) ;; *) continue;; esac
+        [ "$(printf %s "$kernel_module_y" | tr - _)" = "$1" ] && printf 'refused install %s %.200s in %s\\n' "$1" "$kernel_module_z" "$kernel_module_f"
       done < "$kernel_module_f"
     done
     if [ -r /proc/keys ]; then
@@ -111,7 +117,10 @@ kernel_module_probe() {
 /** @throws FleetError E_PROBE where the host refused to let us look, or the answer is beyond any sense */
 export function parseModule(output: Buffer, { desired }: Input<KernelModuleDesired>): ModuleState {
   if (output.length > 262_144)
-    throw new FleetError({ code: 'E_PROBE', message: `the answer about ${desired.name} is longer than 256 KiB` });
+    throw new FleetError({
+      code: 'E_PROBE',
+      message: `the answer about ${desired.name} is longer than 256 KiB`,
+    });
   const text = output.toString('latin1');
   const cut = text.indexOf('\nmodinfo\n');
   const head = (text.startsWith('modinfo\n') ? '' : cut < 0 ? text : text.slice(0, cut)).split('\n');
@@ -131,7 +140,9 @@ export function parseModule(output: Buffer, { desired }: Input<KernelModuleDesir
   }
   for (const path of all('link')) ours.set(path, '');
   if (ours.has(GUARD) && !head.includes('guard')) ours.set(GUARD, '');
-  const file = parseModinfo(text.startsWith('modinfo\n') ? text.slice(8) : cut < 0 ? '' : text.slice(cut + 9));
+  const file = parseModinfo(
+    text.startsWith('modinfo\n') ? text.slice(8) : cut < 0 ? '' : text.slice(cut + 9),
+  );
   const builtin = file?.filename === '(builtin)';
   const parameters = new Map(
     all('parameter').map((line) => {

@@ -26,13 +26,20 @@ export const kernelModuleSchema = z
         'Load it at boot, by a guarded unit: a module with which the host did not stay up is quarantined and skipped.',
       ),
     parameters: z
-      .record(z.string().regex(/^[A-Za-z0-9_]{1,64}$/, 'must be the name of a parameter'), z.union([text, z.number(), z.boolean()]))
+      .record(
+        z.string().regex(/^[A-Za-z0-9_]{1,64}$/, 'must be the name of a parameter'),
+        z.union([text, z.number(), z.boolean()]),
+      )
       .default({})
       .describe('Parameters that must be in force, as /sys/module/NAME/parameters shows them.'),
   })
   .superRefine((desired, context) => {
     if (desired.state === 'absent' && Object.keys(desired.parameters).length > 0)
-      context.addIssue({ code: 'custom', path: ['parameters'], message: 'an absent module has no parameters' });
+      context.addIssue({
+        code: 'custom',
+        path: ['parameters'],
+        message: 'an absent module has no parameters',
+      });
   });
 
 export type KernelModuleDesired = z.output<typeof kernelModuleSchema>;

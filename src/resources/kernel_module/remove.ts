@@ -1,0 +1,28 @@
+import { shellWords } from '../../lib/shell.ts';
+import type { Step } from '../kind.ts';
+import { ATTEMPTS, CHECKED, optionsPath, QUARANTINE, unitName, unitPath, WANTS } from './files.ts';
+import { removeGuard } from './steps.ts';
+
+/** Removes all that blkfleet keeps about a module, and folders of ours that are empty then. */
+export function forgetStep(name: string): Step {
+  const folders = [QUARANTINE, ATTEMPTS, CHECKED];
+  const files = [
+    `${WANTS}/${unitName(name)}`,
+    unitPath(name),
+    optionsPath(name),
+    ...folders.map((folder) => `${folder}/${name}`),
+  ];
+  return {
+    title: `remove what is kept of ${name}`,
+    script: `rm -f ${shellWords(files)}
+for kernel_module_d in ${shellWords([...folders, '/var/lib/blkfleet'])}; do
+  if [ -d "$kernel_module_d" ]; then rmdir "$kernel_module_d" 2>/dev/null || :; fi
+done
+${removeGuard}if [ -d /run/systemd/system ]; then
+  systemctl daemon-reload
+  systemctl reset-failed ${unitName(name)} 2>/dev/null || :
+fi
+`,
+    deadline: 90,
+  };
+}
