@@ -79,7 +79,9 @@ function loadedGate(
       `${name} has no parameter '${unknown}'`,
       `it has: ${[...current.file!.parameters.keys()].join(', ') || 'none'}; modprobe would ignore it without an error`,
     );
-  if (current.loaded || current.builtin) return undefined;
+  if (current.builtin) return undefined;
+  const reload = current.loaded && current.file && current.file.srcversion !== current.loaded.srcversion;
+  if (current.loaded) return reload ? trustGate(current, facts) : undefined;
   if (current.refused)
     return blocked(
       `${name} can not be loaded: ${current.refused}`,
@@ -90,7 +92,7 @@ function loadedGate(
       `the kernel there has crashed before (tainted ${facts.kernel.tainted})`,
       'nothing is loaded into a kernel after an oops or a lockup; see dmesg, and reboot',
     );
-  return undefined;
+  return trustGate(current, facts);
 }
 
 function absentGate({ name }: KernelModuleDesired, current: ModuleState): ResourcePlan | undefined {
@@ -214,21 +216,41 @@ function rebootHold(
 }
 
 /** Signatures, where the kernel insists on them; what can not be seen is left to modprobe. */
-function trustHold({ file, keys, enrolment }: ModuleState, { kernel }: HostFacts): ModuleWork['hold'] {
+function trust(
+  { file, keys, enrolment }: ModuleState,
+  { kernel }: HostFacts,
+): 'trusted' | 'unsigned' | 'unknown' | 'enrolling' {
   const enforced = kernel.sigEnforce || (kernel.lockdown !== '' && kernel.lockdown !== 'none');
-  if (!enforced || !file) return undefined;
-  if (file.signer === '')
-    return {
-      state: 'blocked-signature',
-      reason: 'the kernel takes signed modules only (Secure Boot or lockdown), and this one is unsigned',
-    };
-  if (keys.length === 0 || keys.some((key) => key.includes(file.signer))) return undefined;
-  return enrolment
-    ? { state: 'pending-enrolment', reason: `the key of '${file.signer}' is enrolled at the next boot` }
-    : {
-        state: 'blocked-signature',
-        reason: `the key of '${file.signer}' is not enrolled: mokutil --import its certificate there (Debian: /var/lib/dkms/mok.pub), reboot, confirm`,
-      };
+  if (!enforced || !file) return 'trusted';
+  if (file.signer === '') return 'unsigned';
+  if (keys.length === 0 || keys.some((key) => key.includes(file.signer))) return 'trusted';
+  return enrolment ? 'enrolling' : 'unknown';
+}
+
+function trustGate(current: ModuleState, facts: HostFacts): ResourcePlan | undefined {
+  switch (trust(current, facts)) {
+    case 'unsigned':
+      return blocked(
+        'the kernel takes signed modules only (Secure Boot or lockdown), and this one is unsigned',
+        'is openssl there? dkms signs at the build where it can; then build it again',
+      );
+    case 'unknown':
+      return blocked(
+        `the key of '${current.file?.signer}' is not enrolled, and the kernel takes only modules that it trusts`,
+        'mokutil --import its certificate there (Debian: /var/lib/dkms/mok.pub), reboot, and confirm at the console',
+      );
+    default:
+      return undefined;
+  }
+}
+
+function trustHold(current: ModuleState, facts: HostFacts): ModuleWork['hold'] {
+  return trust(current, facts) === 'enrolling'
+    ? {
+        state: 'pending-enrolment',
+        reason: `the key of '${current.file?.signer}' is enrolled at the next boot`,
+      }
+    : undefined;
 }
 
 function absentWork({ name }: KernelModuleDesired, current: ModuleState): ModuleWork {

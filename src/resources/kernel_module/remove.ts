@@ -1,7 +1,6 @@
 import { shellWords } from '../../lib/shell.ts';
 import type { Step } from '../kind.ts';
-import { ATTEMPTS, CHECKED, optionsPath, QUARANTINE, unitName, unitPath, WANTS } from './files.ts';
-import { removeGuard } from './steps.ts';
+import { ATTEMPTS, CHECKED, GUARD, optionsPath, QUARANTINE, unitName, unitPath, WANTS } from './files.ts';
 
 /** Removes all that blkfleet keeps about a module, and folders of ours that are empty then. */
 export function forgetStep(name: string): Step {
@@ -26,3 +25,14 @@ fi
     deadline: 90,
   };
 }
+
+/** The guard goes with the last unit that uses it. */
+export const removeGuard = `kernel_module_last=1
+for kernel_module_f in /etc/systemd/system/blkfleet-load-*.service; do
+  if [ -e "$kernel_module_f" ]; then kernel_module_last=0; fi
+done
+if [ "$kernel_module_last" = 1 ]; then
+  rm -f ${GUARD}
+  if [ -d ${GUARD.replace(/\/[^/]*$/, '')} ]; then rmdir ${GUARD.replace(/\/[^/]*$/, '')} 2>/dev/null || :; fi
+fi
+`;

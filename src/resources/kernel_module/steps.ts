@@ -1,7 +1,6 @@
 import { shellQuote, shellWords } from '../../lib/shell.ts';
 import type { Input, PlanContext, Step } from '../kind.ts';
 import {
-  GUARD,
   guardFile,
   type OurFile,
   optionsFile,
@@ -14,7 +13,7 @@ import {
 import { loadStep, unloadScript } from './load.ts';
 import { workOf } from './plan.ts';
 import type { ModuleState } from './probe.ts';
-import { forgetStep } from './remove.ts';
+import { forgetStep, removeGuard } from './remove.ts';
 import type { KernelModuleDesired } from './schema.ts';
 
 /**
@@ -71,17 +70,6 @@ ${removeGuard}if [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
     deadline: 90,
   };
 }
-
-/** The guard goes with the last unit that uses it. */
-export const removeGuard = `kernel_module_last=1
-for kernel_module_f in /etc/systemd/system/blkfleet-load-*.service; do
-  if [ -e "$kernel_module_f" ]; then kernel_module_last=0; fi
-done
-if [ "$kernel_module_last" = 1 ]; then
-  rm -f ${GUARD}
-  if [ -d ${GUARD.replace(/\/[^/]*$/, '')} ]; then rmdir ${GUARD.replace(/\/[^/]*$/, '')} 2>/dev/null || :; fi
-fi
-`;
 
 /** Each file appears under its name only when it is complete. The temporary name ends in nothing that modprobe or systemd read. */
 function putFiles(files: readonly OurFile[]): Pick<Step, 'script' | 'payloads'> {
