@@ -1,0 +1,78 @@
+import { spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
+import { FleetError } from '../../lib/errors.ts';
+import type { Log } from './cache.ts';
+
+export interface RunOptions {
+  log?: Log;
+  cwd?: string;
+  env?: Readonly<Record<string, string>>;
+  /** ends the command with SIGTERM */
+  signal?: AbortSignal;
+  /** what to do when the command fails */
+  hint?: string;
+}
+
+const LAST_LINES = 15;
+
+/**
+ * Runs a program to its end, every line of its output to `log` as it comes.
+ * @returns stdout, whole
+ * @throws FleetError E_STEP with the last lines when it fails, E_FILE when the program is missing
+ */
+export async function runTool(
+  argv: readonly [string, ...string[]],
+  options: RunOptions = {},
+): Promise<string> {
+  const [program, ...rest] = argv;
+  options.signal?.throwIfAborted();
+  const child = spawn(program, rest, {
+    cwd: options.cwd,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, LC_ALL: 'C.UTF-8', DEBIAN_FRONTEND: 'noninteractive', ...options.env },
+    ...(options.signal ? { signal: options.signal, killSignal: 'SIGTERM' as const } : {}),
+  });
+  const last: string[] = [];
+  let stdout = '';
+  const take = (line: string) => {
+    if (line.trim() === '') return;
+    last.push(line);
+    if (last.length > LAST_LINES) last.shift();
+    options.log?.(line);
+  };
+  eachLine(child.stdout, (line) => {
+    stdout += `${line}\n`;
+    take(line);
+  });
+  eachLine(child.stderr, take);
+  const status = await new Promise<number | string>((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', (code, signal) => resolve(code ?? signal ?? 'unknown'));
+  }).catch((cause: NodeJS.ErrnoException) => {
+    if (cause.code === 'ENOENT')
+      throw new FleetError({
+        code: 'E_FILE',
+        message: `the program ${program} is not installed`,
+        hint: options.hint ?? '`npm run quickstart` installs what is missing',
+      });
+    throw cause;
+  });
+  if (status !== 0)
+    throw new FleetError({
+      code: 'E_STEP',
+      message: `${program} failed (${status}):\n${last.map((line) => `    ${line}`).join('\n')}`,
+      hint: options.hint,
+    });
+  return stdout;
+}
+
+/** The same as root: through `sudo -n` where this process is not. */
+export function asRoot(argv: readonly [string, ...string[]]): [string, ...string[]] {
+  return process.getuid?.() === 0 ? [...argv] : ['sudo', '-n', '--', ...argv];
+}
+
+// apt and mmdebstrap redraw a line with carriage returns; each redraw is a line of progress.
+function eachLine(stream: Readable, take: (line: string) => void): void {
+  createInterface({ input: stream, crlfDelay: Number.POSITIVE_INFINITY }).on('line', take);
+}
