@@ -11,6 +11,8 @@ export interface BootRequest {
   kernel: KernelImage;
   /** Modules of that kernel, by name, loaded with what they depend on before the script starts. */
   modules?: readonly string[];
+  /** Parameters of such a module: name → what insmod gets ("nr_devices=0"). */
+  moduleParameters?: Readonly<Record<string, string>>;
   /** Further files: path in the guest → content and mode. */
   files?: readonly { path: string; data: Uint8Array; mode?: number }[];
   /** A POSIX sh script (busybox), run as root; its output is the result. */
@@ -90,6 +92,9 @@ function initramfs(request: BootRequest): CpioEntry[] {
   if (busybox.includes('/lib64/ld-linux'))
     throw new Error('busybox must be static: apt-get install busybox-static');
   const modules = request.kernel.resolveModules(request.modules ?? []);
+  const insmods = modules.map(
+    ({ name }) => `insmod /modules/${name}.ko ${request.moduleParameters?.[name] ?? ''} || code=126`,
+  );
   return [
     ...['dev', 'proc', 'sys', 'tmp', 'root', 'var/lib'].map((path) => ({ path, folder: true as const })),
     { path: 'bin/busybox', mode: 0o755, data: busybox },
@@ -97,12 +102,12 @@ function initramfs(request: BootRequest): CpioEntry[] {
     ...modules.map((module) => ({ path: `modules/${module.name}.ko`, mode: 0o644, data: module.data() })),
     ...(request.files ?? []).map((file) => ({ path: file.path, mode: file.mode ?? 0o644, data: file.data })),
     { path: 'script', mode: 0o755, data: Buffer.from(request.script) },
-    { path: 'init', mode: 0o755, data: Buffer.from(initScript(modules.map((module) => module.name))) },
+    { path: 'init', mode: 0o755, data: Buffer.from(initScript(insmods)) },
   ];
 }
 
 /** First process of the guest. The script's output goes to the second serial port, where no kernel message gets in. */
-function initScript(modules: readonly string[]): string {
+function initScript(insmods: readonly string[]): string {
   return `#!/bin/busybox sh
 export PATH=/bin:/sbin HOME=/root
 mount -t proc proc /proc
@@ -112,9 +117,7 @@ mount -t tmpfs tmpfs /tmp
 exec </dev/null >/dev/ttyS1 2>&1
 stty -F /dev/ttyS1 raw 2>/dev/null
 code=0
-for module in ${modules.join(' ')}; do
-	insmod /modules/$module.ko || code=126
-done
+${insmods.join('\n')}
 if [ $code = 0 ]; then
 	sh /script
 	code=$?

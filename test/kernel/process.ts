@@ -18,7 +18,8 @@ export function runLogged(
 ): Promise<Ended> {
   const out = openSync(options.output, 'w');
   return new Promise((resolve, reject) => {
-    const child = spawn(argv[0]!, argv.slice(1), {
+    // Also when this process is killed and runs no handler, the program goes with it.
+    const child = spawn('setpriv', ['--pdeathsig', 'KILL', '--', ...argv], {
       stdio: ['ignore', out, out],
       detached: true,
       cwd: options.cwd,

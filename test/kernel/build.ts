@@ -1,0 +1,123 @@
+import { createHash } from 'node:crypto';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
+import { join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { shellQuote } from '../../src/lib/shell.ts';
+import { runLogged } from './process.ts';
+
+const source = fileURLToPath(new URL('../../kmod/vhost_blk', import.meta.url));
+const BUILD_MS = 15 * 60_000;
+// Raised when the way of building changes, so that older results are not believed.
+const RECIPE = '1';
+
+/** A module and the check program as one kernel's own tool chain built them. */
+export interface Built {
+  release: string;
+  module: Buffer;
+  check: Buffer;
+  /** Lines of the build that a compiler, modpost or objtool called a warning. */
+  warnings: string[];
+  cached: boolean;
+}
+
+/**
+ * Builds vhost_blk (W=1) and vhost-blk-check (static) inside a Debian root that has compiler and kernel headers. The
+ * root is not changed: source and result are bind mounts in a mount namespace that ends with the build.
+ * @param root folder of the root
+ * @param release kernel release whose headers are in it
+ * @param cache folder for results, keyed by the source's content, the release and the compiler
+ * @throws Error with the end of the log when it does not build
+ */
+export async function buildModule(root: string, release: string, cache: string): Promise<Built> {
+  const folder = join(cache, `${release}-${buildKey(root, release)}`);
+  const cached = existsSync(folder);
+  if (!cached) await build(root, release, folder);
+  const log = readFileSync(join(folder, 'build.log'), 'utf8');
+  return {
+    release,
+    module: readFileSync(join(folder, 'vhost_blk.ko')),
+    check: readFileSync(join(folder, 'vhost-blk-check')),
+    warnings: warningsOf(log),
+    cached,
+  };
+}
+
+async function build(root: string, release: string, folder: string): Promise<void> {
+  const partial = `${folder}.partial-${process.pid}`;
+  rmSync(partial, { recursive: true, force: true });
+  mkdirSync(join(partial, 'source'), { recursive: true });
+  for (const path of sourceFiles()) {
+    mkdirSync(join(partial, 'source', path, '..'), { recursive: true });
+    cpSync(join(source, path), join(partial, 'source', path));
+  }
+  const log = join(partial, 'build.log');
+  const ended = await runLogged(namespaced(root, partial, release), { output: log, timeoutMs: BUILD_MS });
+  if (ended.code !== 0) {
+    const tail = readFileSync(log, 'utf8').split('\n').slice(-30).join('\n');
+    rmSync(partial, { recursive: true, force: true });
+    throw new Error(`vhost_blk does not build for ${release}: ${JSON.stringify(ended)}\n${tail}`);
+  }
+  rmSync(join(partial, 'source'), { recursive: true });
+  rmSync(folder, { recursive: true, force: true });
+  renameSync(partial, folder);
+}
+
+/** objtool of newer kernels reads /proc; --kill-child ends make and all below it with unshare. */
+function namespaced(root: string, work: string, release: string): string[] {
+  const inside = [
+    'set -e',
+    'cd /mnt/source',
+    `make -C /lib/modules/${release}/build M=/mnt/source W=1 modules`,
+    'make -C check STATIC=1 O=/mnt/check',
+    'cp vhost_blk.ko /mnt/check/vhost-blk-check /mnt/',
+  ].join('\n');
+  const outside = [
+    'set -e',
+    `mount --bind ${shellQuote(work)} ${shellQuote(join(root, 'mnt'))}`,
+    `mount -t proc proc ${shellQuote(join(root, 'proc'))}`,
+    `exec chroot ${shellQuote(root)} /bin/sh -c ${shellQuote(inside)}`,
+  ].join('\n');
+  const command = ['unshare', '--mount', '--pid', '--fork', '--kill-child', 'sh', '-c', outside];
+  const env = ['env', '-i', 'PATH=/usr/sbin:/usr/bin:/sbin:/bin', 'LC_ALL=C', 'HOME=/root'];
+  return [...(process.getuid?.() === 0 ? [] : ['sudo', '-n']), ...env, ...command];
+}
+
+function warningsOf(log: string): string[] {
+  return (
+    log
+      .split('\n')
+      .filter((line) => /\bwarning:/i.test(line))
+      // Said once per build by kernels built with another patch level of the same compiler; no word about our code.
+      .filter((line) => !/the compiler differs from the one used to build the kernel/.test(line))
+  );
+}
+
+/** Everything that can change the result. */
+function buildKey(root: string, release: string): string {
+  const hash = createHash('sha256').update(`${RECIPE}\0${release}\0`);
+  hash.update(readFileSync(join(root, 'var/lib/dpkg/status')));
+  for (const path of sourceFiles()) hash.update(`${path}\0`).update(readFileSync(join(source, path)));
+  return hash.digest('hex').slice(0, 20);
+}
+
+/** Files of the module's folder without what an in-place build left there. */
+function sourceFiles(): string[] {
+  const skipped = /(^|\/)\.|\.(o|ko|mod|mod\.c|cmd|a|symvers)$|(^|\/)(modules\.order|vhost-blk-check)$/;
+  const files = (folder: string): string[] =>
+    readdirSync(folder).flatMap((name) => {
+      const path = join(folder, name);
+      return statSync(path).isDirectory() ? files(path) : [relative(source, path)];
+    });
+  return files(source)
+    .filter((path) => !skipped.test(path))
+    .sort();
+}

@@ -1,0 +1,89 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type BootResult, bootKernel } from './boot.ts';
+import { kernelLines } from './lines.ts';
+import { type Prepared, prepareLine } from './prepare.ts';
+import {
+  checkModuleParameters,
+  checkModules,
+  checkScript,
+  type GuestReport,
+  readReport,
+  runNames,
+} from './run-checks.ts';
+import { drawTable, showTable } from './table.ts';
+
+// A quiet machine needs about two minutes a line for the first run (a Debian root, a kernel package) and half a minute
+// for later ones.
+const PREPARE_MS = 30 * 60_000;
+const BOOT_MS = 20 * 60_000;
+
+const rows: string[][] = [];
+
+describe.each(kernelLines)('vhost_blk on kernel $line ($suite)', (line) => {
+  let prepared: Prepared;
+  let result: BootResult;
+  let report: GuestReport;
+
+  beforeAll(async () => {
+    const row = [`${line.line} (${line.suite})`, 'not built', '', '', '', ''];
+    rows.push(row);
+    prepared = await prepareLine(line, (text) => console.log(`[${line.line}] ${text}`));
+    const { image, built } = prepared;
+    row[0] = image.release;
+    row[1] = String(built.warnings.length);
+    row[2] = 'not booted';
+    result = await bootKernel({
+      kernel: image,
+      modules: checkModules,
+      moduleParameters: checkModuleParameters,
+      files: [
+        { path: 'vhost_blk.ko', data: built.module },
+        { path: 'sbin/vhost-blk-check', data: built.check, mode: 0o755 },
+      ],
+      script: checkScript(),
+      append: line.debug,
+      timeoutMs: BOOT_MS,
+    });
+    report = readReport(result);
+    const total = (key: 'passed' | 'failed' | 'skipped') =>
+      report.runs.reduce((sum, run) => sum + run[key], 0);
+    const cases = total('passed') + total('failed');
+    row[2] = `${total('passed')}/${cases}${total('skipped') ? ` (${total('skipped')} skipped)` : ''}`;
+    row[3] = report.splats.length === 0 ? 'clean' : `${report.splats.length} lines`;
+    row[4] = report.taint || 'none';
+    row[5] = `${built.cached ? 'cached' : 'built'}, ${Math.round(result.seconds)} s`;
+  }, PREPARE_MS + BOOT_MS);
+
+  test('builds without a warning (W=1)', () => {
+    expect(prepared.built.warnings).toEqual([]);
+  });
+
+  test('runs every check to its end', () => {
+    const tail = result.output.split('\n').slice(-20).concat(result.console.split('\n').slice(-20));
+    expect(result.timedOut, tail.join('\n')).toBe(false);
+    expect(result.exit, tail.join('\n')).not.toBeNull();
+    expect(report.runs.map((run) => run.name)).toEqual(runNames);
+  });
+
+  test('passes vhost-blk-check', () => {
+    expect(report.runs.flatMap((run) => run.failures.map((failure) => `${run.name}: ${failure}`))).toEqual(
+      [],
+    );
+    expect(report.runs.filter((run) => run.exit !== 0)).toEqual([]);
+    for (const run of report.runs.filter((one) => !['features', 'recorded'].includes(one.name)))
+      expect(run.passed, run.name).toBeGreaterThan(0);
+  });
+
+  test('leaves the kernel clean: no splat, no pinned page, module unloads', () => {
+    expect(report.splats).toEqual([]);
+    expect(report.pinned).toBe(0);
+    expect(report.unloaded).toBe(true);
+    // An out-of-tree module without a signature taints by O and E, and by nothing else.
+    expect(report.taint.replace(/[OE]/g, '')).toBe('');
+  });
+});
+
+afterAll(() => {
+  const heading = ['vhost_blk on', 'build warnings', 'check passed', 'dmesg', 'taint delta', 'build, boot'];
+  showTable('kernel matrix', drawTable(heading, rows));
+});
