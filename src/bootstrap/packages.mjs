@@ -2,6 +2,7 @@
 export const debianPackages = {
   quickstart: ['e2fsprogs', 'mmdebstrap', 'openssh-client', 'qemu-system-x86', 'sudo', 'util-linux'],
   test: [
+    'busybox-static',
     'cpio',
     'e2fsprogs',
     'mmdebstrap',
@@ -11,5 +12,6 @@ export const debianPackages = {
     'qemu-utils',
     'sudo',
     'util-linux',
+    'xz-utils',
   ],
 };
