@@ -54,7 +54,7 @@ export async function fetchPackages(
 
 /**
  * The newest kernel of a line in a suite.
- * @param query `line` is the start of the release, `6.1`; `flavour` its end, `cloud-amd64` or `amd64`
+ * @param query `line` is the start of the release, `6.1` (empty: any); `flavour` its end, `cloud-amd64` or `amd64`
  * @throws FleetError E_USAGE when the suite has none
  */
 export async function newestKernel(
@@ -62,7 +62,10 @@ export async function newestKernel(
   log: Log,
 ): Promise<KernelPackage> {
   return withState(query, log, async (state) => {
-    const names = await apt(state, 'apt-cache', ['pkgnames', `linux-image-${query.line}.`]);
+    const names = await apt(state, 'apt-cache', [
+      'pkgnames',
+      query.line === '' ? 'linux-image-' : `linux-image-${query.line}.`,
+    ]);
     const releases = names
       .split('\n')
       .map((name) => name.slice('linux-image-'.length))
@@ -82,7 +85,7 @@ export async function newestKernel(
 
 /** True for `6.1.0-41-cloud-amd64` and flavour `cloud-amd64`; `amd64` does not match it, nor a debug or unsigned build. */
 export function isOfFlavour(release: string, flavour: string): boolean {
-  const match = /^\d+\.\d+(?:\.\d+)?(?:\+[a-z0-9.~+]+)?(?:-(?:\d+(?:\.bpo\.\d+)?|rc\d+))*-(.+)$/.exec(
+  const match = /^\d+\.\d+(?:\.\d+)?(?:\+[a-z0-9.~+]+)?(?:-\d[a-z0-9.~]*)*-([a-z].*)$/.exec(
     release,
   );
   return match?.[1] === flavour;
@@ -110,7 +113,13 @@ async function withState<T>(
     updated: false,
   };
   return withLock(join(folder, 'lock'), log, async () => {
-    for (const sub of ['etc/preferences.d', 'etc/trusted.gpg.d', 'lists/partial', 'cache/archives/partial'])
+    for (const sub of [
+      'etc/apt.conf.d',
+      'etc/preferences.d',
+      'etc/trusted.gpg.d',
+      'lists/partial',
+      'cache/archives/partial',
+    ])
       await mkdir(join(folder, sub), { recursive: true });
     await mkdir(state.archives, { recursive: true });
     await writeFile(join(folder, 'status'), '');
