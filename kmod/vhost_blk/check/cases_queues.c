@@ -217,7 +217,8 @@ void suite_add_queues(struct suite *suite)
 		 (struct guest_options){ .num = 1024, .event_idx = true }, true, 3000);
 	add_load(suite, GROUP_FULL | GROUP_QUICK, "2 queues at once, indirect event_idx",
 		 (struct guest_options){ .queues = 2, .num = 64, .event_idx = true }, true, 300);
-	add_load(suite, GROUP_FULL, "4 queues at once, direct", (struct guest_options){ .queues = 4, .num = 256 }, false, 1000);
+	add_load(suite, GROUP_FULL, "4 queues at once, direct",
+		 (struct guest_options){ .queues = 4, .num = 256 }, false, 1000);
 	add_load(suite, GROUP_FULL, "16 queues at once, indirect event_idx",
 		 (struct guest_options){ .queues = 16, .num = 64, .event_idx = true }, true, 500);
 	add_load(suite, GROUP_FULL | GROUP_QUICK, "indexes wrap after 65535",

@@ -87,6 +87,16 @@ void disk_use(struct disk *disk, const char *path, bool destroy)
 		fail("%s %s; --destroy-data overwrites it", path, reason);
 }
 
+void disk_blank_ends(const struct disk *disk)
+{
+	static const char zeroes[1024 * 1024];
+
+	if (disk->scratch)
+		return;
+	disk_write(disk, 0, zeroes, sizeof(zeroes));
+	disk_write(disk, disk->bytes - sizeof(zeroes), zeroes, sizeof(zeroes));
+}
+
 int disk_open(const struct disk *disk, int flags)
 {
 	int fd = open(disk->path, flags | O_CLOEXEC);

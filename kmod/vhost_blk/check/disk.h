@@ -28,6 +28,9 @@ void disk_scratch(struct disk *disk);
 /* A device of the user's; refused when it is in use or holds anything, unless @destroy. */
 void disk_use(struct disk *disk, const char *path, bool destroy);
 
+/* Zeroes the ends of a device of the user's, so that the next check finds it blank; the scratch disk just goes. */
+void disk_blank_ends(const struct disk *disk);
+
 /* A further descriptor of the disk with @flags of open(2). */
 int disk_open(const struct disk *disk, int flags);
 

@@ -144,6 +144,7 @@ int main(int argc, char **argv)
 	else
 		disk_scratch(&disk);
 	run(&suite, &options, &disk, &tally);
+	disk_blank_ends(&disk);
 	if (tally.failed)
 		return 1;
 	if (!tally.passed)
