@@ -1,7 +1,76 @@
+import { homedir } from 'node:os';
+import { dirname, resolve } from 'node:path';
+import { readYaml, type YamlFile } from '../config/yaml.ts';
+import { schemaFindings } from '../config/zod-issues.ts';
 import { FleetError } from '../lib/errors.ts';
-import type { Inventory } from './inventory.ts';
+import { duplicateAddresses } from './addresses.ts';
+import type { ConnectionVars, Host } from './host.ts';
+import type { Group, Inventory } from './inventory.ts';
+import { groupDepths, membersOf } from './precedence.ts';
+import { connectionWords, inventorySchema } from './schema.ts';
+import { type DraftGroup, GroupTree } from './tree.ts';
 
-/** Reads and checks an inventory file. @throws FleetError with every finding, positioned. */
+/**
+ * Reads and checks an inventory file. Variables are merged as Ansible does: `all`, then groups from the outer to the
+ * inner, of one depth by name, then the host's own; a later mention of a group or host adds to the earlier.
+ * @throws FleetError E_FILE, E_YAML, E_SCHEMA, E_UNKNOWN_KEY or E_INVENTORY with every finding, each with its position
+ */
 export async function loadInventory(path: string): Promise<Inventory> {
-  throw new FleetError({ code: 'E_INVENTORY', message: `can not read ${path} yet` });
+  const file = await readYaml(path);
+  const parsed = inventorySchema.safeParse(file.value);
+  if (!parsed.success)
+    throw new FleetError(schemaFindings(parsed.error.issues, file, [], inventorySchema, file.value));
+  const tree = new GroupTree(file, parsed.data.all);
+  if (tree.problems.length > 0) throw new FleetError(tree.problems);
+  return build(file, tree);
+}
+
+function build(file: YamlFile, tree: GroupTree): Inventory {
+  const groups = new Map<string, Group>();
+  for (const draft of tree.groups.values()) groups.set(draft.name, finish(draft));
+  const order = [...tree.hosts.keys()];
+  const depths = groupDepths(groups);
+  const members = membersOf(groups, order);
+  const groupsOf = new Map<string, Group[]>(order.map((name) => [name, []]));
+  for (const name of groups.keys())
+    for (const host of members(name)) groupsOf.get(host)!.push(groups.get(name)!);
+  const hosts = new Map<string, Host>();
+  for (const [name, own] of tree.hosts) {
+    const merged = groupsOf
+      .get(name)!
+      .sort((a, b) => depths.get(a.name)! - depths.get(b.name)! || byName(a.name, b.name));
+    const vars: Record<string, unknown> = Object.assign({}, ...merged.map((group) => group.vars), own.vars);
+    hosts.set(name, {
+      name,
+      groups: merged.map((group) => group.name),
+      connection: connectionOf(vars, file.path),
+      vars,
+    });
+  }
+  const warnings = duplicateAddresses(hosts.values()).map(([first, second, address]) =>
+    file.finding(
+      'E_INVENTORY',
+      file.positionOf(tree.hosts.get(second)!.path, 'key'),
+      `${second} and ${first} are the same address (${address}): it would be worked on twice`,
+    ),
+  );
+  return { path: file.path, hosts, groups, members, warnings };
+}
+
+function finish(draft: DraftGroup): Group {
+  return { name: draft.name, hosts: [...draft.hosts], children: [...draft.children], vars: draft.vars };
+}
+
+function connectionOf(vars: Readonly<Record<string, unknown>>, inventory: string): ConnectionVars {
+  const connection: Record<string, unknown> = {};
+  for (const word of connectionWords) if (vars[word] !== undefined) connection[word] = vars[word];
+  if (typeof connection.identity_file === 'string') {
+    const key = connection.identity_file.replace(/^~(?=\/|$)/, () => homedir());
+    connection.identity_file = resolve(dirname(inventory), key);
+  }
+  return connection;
+}
+
+function byName(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
 }

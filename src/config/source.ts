@@ -1,0 +1,105 @@
+import { type Document, isScalar, LineCounter, type Node, parseAllDocuments } from 'yaml';
+import { type Diagnostic, type ErrorCode, FleetError, type SourcePosition } from '../lib/errors.ts';
+
+/** Deepest nesting of maps and lists that is read. */
+export const maxDepth = 64;
+/** Most findings that are told of one file's syntax. */
+export const maxProblems = 20;
+
+/** The text of one YAML file: parses it, knows lines and columns. */
+export class SourceText {
+  readonly path: string;
+  readonly text: string;
+  readonly #lineCounter = new LineCounter();
+  #lines: string[] | undefined;
+
+  constructor(path: string, text: string) {
+    this.path = path;
+    this.text = text;
+  }
+
+  /** The place of an offset; columns count UTF-16 units, as editors do. Only after parse(). */
+  at(offset: number): SourcePosition {
+    const { line, col } = this.#lineCounter.linePos(Math.min(offset, this.text.length));
+    return { file: this.path, line: Math.max(1, line), col: Math.max(1, col) };
+  }
+
+  excerpt(line: number): string {
+    this.#lines ??= this.text.split(/\r?\n/);
+    return this.#lines[line - 1] ?? '';
+  }
+
+  finding(code: ErrorCode, at: SourcePosition, message: string, hint?: string): Diagnostic {
+    return { code, message, hint, at, excerpt: this.excerpt(at.line) };
+  }
+
+  /** @returns the one document of the file. @throws FleetError E_YAML with all syntax errors */
+  parse(): Document {
+    this.#refuseControlCharacters();
+    const documents = this.#documents();
+    const problems = documents.flatMap((document) => [
+      ...document.errors.map((e) => this.#syntaxFinding(e.code, e.message, e.pos[0])),
+      ...document.warnings.map((w) => this.#syntaxFinding(w.code, w.message, w.pos[0])),
+    ]);
+    if (problems.length > 0) throw new FleetError(problems.slice(0, maxProblems));
+    const [document, second] = documents;
+    if (second !== undefined)
+      throw this.#error(this.at(second.range[0]), 'a second document begins here', 'one document a file');
+    if (document === undefined || isEmpty(document.contents as Node | null))
+      throw this.#error(this.at(0), 'the file holds nothing');
+    if (document.directives?.yaml.explicit === true && document.directives.yaml.version !== '1.2')
+      throw this.#error(this.at(0), 'only YAML 1.2 is read', 'remove the %YAML line');
+    return document;
+  }
+
+  #documents(): Document.Parsed[] {
+    try {
+      return parseAllDocuments(this.text, {
+        lineCounter: this.#lineCounter,
+        version: '1.2',
+        schema: 'core',
+        strict: true,
+        uniqueKeys: true,
+        merge: false,
+        prettyErrors: false,
+        logLevel: 'error',
+      }) as Document.Parsed[];
+    } catch (error) {
+      // The parser recurses on nested collections; a file that exhausts the stack is far beyond the limit.
+      if (error instanceof RangeError)
+        throw this.#error({ file: this.path, line: 1, col: 1 }, `nested deeper than ${maxDepth}`);
+      throw error;
+    }
+  }
+
+  #refuseControlCharacters(): void {
+    const offset = this.text.search(/[\0-\x08\x0b\x0c\x0e-\x1f\x7f]/);
+    if (offset === -1) return;
+    const before = this.text.slice(0, offset).split('\n');
+    const at = { file: this.path, line: before.length, col: before.at(-1)!.length + 1 };
+    const code = this.text.charCodeAt(offset).toString(16).padStart(2, '0');
+    throw this.#error(at, `control character 0x${code}`, `write it as "\\x${code}" in double quotes`);
+  }
+
+  #syntaxFinding(code: string, message: string, offset: number): Diagnostic {
+    const at = this.at(offset);
+    const text = this.excerpt(at.line);
+    if (code === 'TAB_AS_INDENT' || /^ *\t/.test(text))
+      return this.finding('E_YAML', at, 'a tab can not indent YAML', 'use spaces');
+    if (code === 'DUPLICATE_KEY') return this.finding('E_YAML', at, 'this key stands twice in the same map');
+    if (code === 'TAG_RESOLVE_FAILED')
+      return this.finding('E_YAML', at, 'tags are not supported', 'write the value without !tag');
+    const unquoted = /:\s+\{\{/.test(text)
+      ? 'a value that begins with {{ needs quotes: "{{ name }}"'
+      : undefined;
+    return this.finding('E_YAML', at, message.replace(/\s+/g, ' '), unquoted);
+  }
+
+  #error(at: SourcePosition, message: string, hint?: string): FleetError {
+    return new FleetError(this.finding('E_YAML', at, message, hint));
+  }
+}
+
+function isEmpty(node: Node | null): boolean {
+  return node === null || (isScalar(node) && node.value === null && (node.source ?? '') === '');
+}

@@ -1,0 +1,107 @@
+import { z } from 'zod';
+
+/** What a host, user or jump word may be: no leading dash, nothing that a shell or ssh would expand. */
+const addressWord = /^[A-Za-z0-9_:][A-Za-z0-9._:%-]*$/;
+const userWord = /^[A-Za-z0-9_][A-Za-z0-9._@-]*\$?$/;
+const jumpWord =
+  /^([A-Za-z0-9_][A-Za-z0-9._-]*@)?([A-Za-z0-9_][A-Za-z0-9._%-]*|\[[0-9A-Fa-f:.%]+\])(:[0-9]{1,5})?$/;
+const pinWord =
+  /^(SHA256:[A-Za-z0-9+/]{43}=?|(ssh|ecdsa|sk-ssh|sk-ecdsa)-[a-z0-9@.-]+ [A-Za-z0-9+/]{20,}={0,3}( [^\n]*)?)$/;
+
+/** Variables of a host or a group. Seven words say how the host is reached; all others are the operator's own. */
+export const varsSchema = z.looseObject({
+  address: z
+    .string()
+    .max(255)
+    .regex(addressWord, 'must be a host name or an IP address')
+    .optional()
+    .describe('Name or IP address to connect to, where it is not the name of the host.'),
+  port: z.int().min(1).max(65535).optional().describe('Port of sshd.'),
+  user: z.string().max(64).regex(userWord, 'must be a login name').optional().describe('Login name.'),
+  identity_file: z
+    .string()
+    .min(1)
+    .max(4096)
+    .optional()
+    .describe('Private key; ~ is your home, a relative path is relative to the inventory file.'),
+  jump: z
+    .string()
+    .refine((text) => text.split(',').every((hop) => jumpWord.test(hop.trim())), {
+      message: 'must be user@host:port or names of hosts, separated by commas',
+    })
+    .optional()
+    .describe(
+      'Jump hosts, first hop first: user@host:port or names of hosts of this inventory, comma-separated.',
+    ),
+  become: z
+    .boolean()
+    .optional()
+    .describe('Work as root through sudo (default true unless the user is root).'),
+  host_keys: z
+    .array(
+      z
+        .string()
+        .regex(pinWord, 'must be a public key such as "ssh-ed25519 AAAA…" or a "SHA256:…" fingerprint'),
+    )
+    .min(1)
+    .optional()
+    .describe('Pinned host keys; when given, known_hosts is not asked.'),
+});
+
+export type Vars = z.output<typeof varsSchema>;
+
+const hosts = z
+  .record(z.string(), varsSchema.nullable())
+  .nullable()
+  .describe(
+    'Host names, each with its variables or nothing. hv[01:40], [a:f] and [0:10:2] stand for ranges.',
+  );
+
+export interface GroupNode {
+  hosts?: Record<string, Vars | null> | null | undefined;
+  vars?: Vars | null | undefined;
+  children?: Record<string, GroupNode | null> | null | undefined;
+}
+
+export const groupSchema: z.ZodType<GroupNode> = z
+  .strictObject({
+    hosts: hosts.optional(),
+    vars: varsSchema.nullable().optional().describe('Variables of every host in this group and below it.'),
+    get children() {
+      return z
+        .record(z.string(), groupSchema.nullable())
+        .nullable()
+        .optional()
+        .describe('Groups below this one; the same group may stand in several places.');
+    },
+  })
+  .meta({ id: 'group' });
+
+export const inventorySchema = z
+  .strictObject({ all: groupSchema.describe('The group that holds every host.') })
+  .describe('Hosts and groups of a fleet.');
+
+/** Our words for Ansible's connection variables, for hints. */
+export const ansibleWords: Readonly<Record<string, string>> = {
+  ansible_host: 'address',
+  ansible_ssh_host: 'address',
+  ansible_port: 'port',
+  ansible_ssh_port: 'port',
+  ansible_user: 'user',
+  ansible_ssh_user: 'user',
+  ansible_ssh_private_key_file: 'identity_file',
+  ansible_private_key_file: 'identity_file',
+  ansible_become: 'become',
+  ansible_ssh_common_args: 'jump',
+  ansible_ssh_extra_args: 'jump',
+};
+
+export const connectionWords = [
+  'address',
+  'port',
+  'user',
+  'identity_file',
+  'jump',
+  'become',
+  'host_keys',
+] as const;
