@@ -3,8 +3,8 @@ import { createHash } from 'node:crypto';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
-import { parseFacts, factsScript } from '../../src/facts/probe.ts';
 import type { HostFacts } from '../../src/facts/facts.ts';
+import { factsScript, parseFacts } from '../../src/facts/probe.ts';
 import { shellQuote } from '../../src/lib/shell.ts';
 import type { Asset, AssetFile, Input, ResourceKind, ResourcePlan, Step } from '../../src/resources/kind.ts';
 
@@ -97,7 +97,10 @@ export async function planOn(
 }
 
 /** Runs steps as the job does: guard, then script, each its own `sh -eu`; stops at the first that fails. */
-export async function runSteps(host: ChrootHost, steps: readonly Step[]): Promise<Outcome & { failed?: Step }> {
+export async function runSteps(
+  host: ChrootHost,
+  steps: readonly Step[],
+): Promise<Outcome & { failed?: Step }> {
   let text = '';
   for (const step of steps) {
     for (const { sha256, bytes } of step.payloads ?? [])

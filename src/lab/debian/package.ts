@@ -85,9 +85,7 @@ export async function newestKernel(
 
 /** True for `6.1.0-41-cloud-amd64` and flavour `cloud-amd64`; `amd64` does not match it, nor a debug or unsigned build. */
 export function isOfFlavour(release: string, flavour: string): boolean {
-  const match = /^\d+\.\d+(?:\.\d+)?(?:\+[a-z0-9.~+]+)?(?:-\d[a-z0-9.~]*)*-([a-z].*)$/.exec(
-    release,
-  );
+  const match = /^\d+\.\d+(?:\.\d+)?(?:\+[a-z0-9.~+]+)?(?:-\d[a-z0-9.~]*)*-([a-z].*)$/.exec(release);
   return match?.[1] === flavour;
 }
 

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Included before everything else in each source file. Sources are written for the newest kernel; what older ones lack or
+ * call otherwise is supplied here, by what probe.sh found and not by version numbers.
+ */
+#ifndef VHOST_BLK_COMPAT_H
+#define VHOST_BLK_COMPAT_H
+
+#include "probed.h"
+
+#include <linux/bio.h>
+#include <linux/blkdev.h>
+#include <linux/eventfd.h>
+
+#ifndef HAVE_BIO_MAX_VECS
+#define BIO_MAX_VECS BIO_MAX_PAGES
+#endif
+
+#ifndef HAVE_BIO_ALLOC_BDEV
+static inline struct bio *compat_bio_alloc_bioset(struct block_device *bdev, unsigned short nr_vecs, blk_opf_t opf,
+						  gfp_t gfp, struct bio_set *set)
+{
+	struct bio *bio = bio_alloc_bioset(gfp, nr_vecs, set);
+
+	if (bio) {
+		bio_set_dev(bio, bdev);
+		bio->bi_opf = opf;
+	}
+	return bio;
+}
+#define bio_alloc_bioset compat_bio_alloc_bioset
+#endif
+
+#ifndef HAVE_BDEV_NR_SECTORS
+static inline sector_t bdev_nr_sectors(struct block_device *bdev)
+{
+	return i_size_read(bdev->bd_inode) >> SECTOR_SHIFT;
+}
+#endif
+
+#ifdef HAVE_EVENTFD_SIGNAL_COUNT
+static inline void compat_eventfd_signal(struct eventfd_ctx *ctx)
+{
+	eventfd_signal(ctx, 1);
+}
+#define eventfd_signal compat_eventfd_signal
+#endif
+
+#endif

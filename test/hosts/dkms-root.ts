@@ -1,0 +1,3 @@
+export async function dkmsRoot(): Promise<string> {
+  return '/tmp/dkroot/root';
+}
