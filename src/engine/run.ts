@@ -68,7 +68,10 @@ export async function runFleet(request: RunRequest): Promise<RunOutcome> {
   let declined = false;
   if (command === 'apply' && !signal.aborted) declined = !(await rollOut(request, sessions));
   await Promise.all([...sessions.values()].map((host) => host.close()));
-  const hosts = [...sessions.values()].map((host) => host.report());
+  const hosts = [...sessions.values()].map((host) => ({
+    ...host.report(),
+    ...(command === 'facts' && host.plan ? { facts: host.plan.facts } : {}),
+  }));
   const report: RunReport = {
     command,
     run: { id: request.runId, started: started.toISOString(), finished: new Date().toISOString() },
