@@ -4,6 +4,7 @@ export const debianPackages = {
   test: [
     'busybox-static',
     'cpio',
+    'csh',
     'e2fsprogs',
     'mmdebstrap',
     'openssh-client',

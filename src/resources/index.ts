@@ -1,5 +1,6 @@
 import { command } from './command/index.ts';
 import { dkms } from './dkms/index.ts';
+import { file } from './file/index.ts';
 import { kernel } from './kernel/index.ts';
 import { kernelModule } from './kernel_module/index.ts';
 import type { ResourceKind } from './kind.ts';
@@ -7,5 +8,5 @@ import { packages } from './package/index.ts';
 
 /** The registry: every resource kind by the key that names it in a task. */
 export const kinds: ReadonlyMap<string, ResourceKind> = new Map(
-  [kernel, packages, dkms, kernelModule, command].map((kind) => [kind.kind, kind]),
+  [kernel, packages, file, dkms, kernelModule, command].map((kind) => [kind.kind, kind]),
 );
