@@ -6,6 +6,7 @@ export const debianPackages = {
     'cpio',
     'csh',
     'e2fsprogs',
+    'iproute2',
     'mmdebstrap',
     'openssh-client',
     'openssh-server',

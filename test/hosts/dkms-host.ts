@@ -1,15 +1,17 @@
 import { dkms } from '../../src/resources/dkms/index.ts';
 import type { Input, ResourcePlan } from '../../src/resources/kind.ts';
+import { dkmsRoot } from './dkms-root.ts';
 import { type ChrootHost, folderAsset, planOn, runSteps } from './run-steps.ts';
 
-export const KERNEL = '6.1.0-55-cloud-amd64';
-export const OTHER = '6.1.0-56-cloud-amd64';
+export const { root, kernel: KERNEL, other: OTHER } = await dkmsRoot();
 export const NAME = 'blkfleet-hello';
 
 const fixture = new URL('../fixtures/dkms-hello', import.meta.url).pathname;
 
 /** dkms-hello, or one of its variants: another version, a build that fails for one kernel or all, more of dkms.conf. */
-export function hello(variant: { version?: string; broken?: RegExp; conf?: string } = {}): Input<unknown> {
+export function hello(
+  variant: { version?: string; broken?: readonly string[]; conf?: string } = {},
+): Input<unknown> {
   const { version = '1.0', broken, conf = '' } = variant;
   const source = folderAsset(fixture, {
     'dkms.conf': (text) => text.replace('"1.0"', `"${version}"`) + conf,
@@ -21,7 +23,7 @@ export function hello(variant: { version?: string; broken?: RegExp; conf?: strin
     },
     Kbuild: (text) =>
       broken
-        ? `${text}ifneq (,$(filter ${broken.source},$(KERNELRELEASE)))\nccflags-y += -DBLKFLEET_BROKEN\nendif\n`
+        ? `${text}ifneq (,$(filter ${broken.join(' ')},$(KERNELRELEASE)))\nccflags-y += -DBLKFLEET_BROKEN\nendif\n`
         : text,
   });
   return { desired: dkms.schema.parse({ source: 'dkms-hello' }), assets: { source } };

@@ -1,3 +1,21 @@
-export async function dkmsRoot(): Promise<string> {
-  return '/tmp/dkroot/root';
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { buildRoot } from '../../src/lab/debian/root.ts';
+
+/** A bookworm root with dkms 3.0.10, a compiler and the headers of two kernels; no image, no module. */
+export async function dkmsRoot(): Promise<{ root: string; kernel: string; other: string }> {
+  const root = await buildRoot(
+    {
+      suite: 'bookworm',
+      // Two flavours, as both metapackages always have a kernel; ABI numbers leave the mirror.
+      include: ['dkms', 'gcc', 'kmod', 'linux-headers-amd64', 'linux-headers-cloud-amd64', 'make'],
+    },
+    (line) => console.log(line),
+  );
+  const releases = readdirSync(join(root, 'usr/lib/modules')).sort();
+  const kernel = releases.find((release) => release.endsWith('-cloud-amd64'));
+  const other = releases.find((release) => !release.endsWith('-cloud-amd64'));
+  if (!kernel || !other)
+    throw new Error(`expected headers of two kernels in the root: ${releases.join(', ')}`);
+  return { root, kernel, other };
 }

@@ -10,15 +10,20 @@ export interface ModuleFile {
 
 /** A kernel package unpacked: enough to boot it and to load its modules. */
 export class KernelImage {
-  readonly release: string;
   readonly vmlinuz: string;
   private readonly paths = new Map<string, string>();
 
-  constructor(readonly root: string) {
-    const vmlinuz = readdirSync(join(root, 'boot')).find((name) => name.startsWith('vmlinuz-'));
-    if (vmlinuz === undefined) throw new Error(`no kernel in ${root}`);
-    this.vmlinuz = join(root, 'boot', vmlinuz);
-    this.release = vmlinuz.slice('vmlinuz-'.length);
+  constructor(
+    readonly root: string,
+    readonly release: string,
+  ) {
+    const places = [
+      join(root, 'boot', `vmlinuz-${release}`),
+      join(root, 'usr/lib/modules', release, 'vmlinuz'),
+    ];
+    const vmlinuz = places.find((path) => existsSync(path));
+    if (vmlinuz === undefined) throw new Error(`no kernel ${release} in ${root}`);
+    this.vmlinuz = vmlinuz;
     // Packages from trixie on install to /usr/lib; older ones to /lib.
     for (const lib of ['lib', 'usr/lib']) {
       const folder = join(root, lib, 'modules', this.release, 'kernel');
@@ -48,19 +53,29 @@ export class KernelImage {
 }
 
 /**
- * Unpacks a kernel package into a folder of the cache, once: the folder appears whole or not at all.
- * @param deb path of a linux-image package
+ * Unpacks the packages of a kernel into a folder of the cache, once: the folder appears whole or not at all.
+ * @param debs paths of linux-image and what it is split into
  * @param folder where it shall be
+ * @param release as in uname -r
  */
-export function unpackKernel(deb: string, folder: string): KernelImage {
+export function unpackKernel(debs: readonly string[], folder: string, release: string): KernelImage {
   if (!existsSync(folder)) {
     const partial = `${folder}.partial-${process.pid}`;
     rmSync(partial, { recursive: true, force: true });
     mkdirSync(partial, { recursive: true });
-    execFileSync('dpkg-deb', ['--extract', deb, partial]);
+    for (const deb of debs) execFileSync('dpkg-deb', ['--extract', deb, partial]);
+    new KernelImage(partial, release);
     renameSync(partial, folder);
   }
-  return new KernelImage(folder);
+  return new KernelImage(folder, release);
+}
+
+/** The packages that a linux-image package of newer kernels only points at: kernel and modules apart. */
+export function partsOfImage(deb: string, release: string): string[] {
+  const depends = execFileSync('dpkg-deb', ['--field', deb, 'Depends'], { encoding: 'utf8' });
+  return ['linux-binary', 'linux-modules']
+    .map((name) => `${name}-${release}`)
+    .filter((name) => depends.split(/[,|\s]+/).includes(name));
 }
 
 function moduleName(path: string): string {

@@ -3,7 +3,7 @@ import { cacheFolder, type Log } from '../../src/lab/debian/cache.ts';
 import { fetchPackages, newestKernel } from '../../src/lab/debian/package.ts';
 import { buildRoot } from '../../src/lab/debian/root.ts';
 import { type Built, buildModule } from './build.ts';
-import { type KernelImage, unpackKernel } from './image.ts';
+import { type KernelImage, partsOfImage, unpackKernel } from './image.ts';
 import { flavour, type KernelLine } from './lines.ts';
 
 /** A kernel ready to boot, and the module built for it. */
@@ -20,9 +20,15 @@ export interface Prepared {
  */
 export async function prepareLine({ line, suite }: KernelLine, log: Log): Promise<Prepared> {
   const kernel = await newestKernel({ suite, flavour, line }, log);
-  const [deb] = await fetchPackages({ suite, names: [kernel.image] }, log);
-  const image = unpackKernel(deb!.file, join(cacheFolder(), 'kernels', `${kernel.image}_${kernel.version}`));
+  const [image] = await fetchPackages({ suite, names: [kernel.image] }, log);
+  const parts = partsOfImage(image!.file, kernel.release);
+  const fetched = parts.length > 0 ? await fetchPackages({ suite, names: parts }, log) : [];
+  const unpacked = unpackKernel(
+    [image!, ...fetched].map((deb) => deb.file),
+    join(cacheFolder(), 'kernels', `${kernel.image}_${kernel.version}`),
+    kernel.release,
+  );
   const root = await buildRoot({ suite, include: ['gcc', 'libc6-dev', 'make', kernel.headers] }, log);
   const built = await buildModule(root, kernel.release, join(cacheFolder(), 'builds', 'vhost_blk'));
-  return { image, built };
+  return { image: unpacked, built };
 }

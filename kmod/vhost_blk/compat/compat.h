@@ -12,6 +12,10 @@
 #include <linux/blkdev.h>
 #include <linux/eventfd.h>
 
+#ifndef HAVE_BLK_OPF_T
+typedef unsigned int blk_opf_t;
+#endif
+
 #ifndef HAVE_BIO_MAX_VECS
 #define BIO_MAX_VECS BIO_MAX_PAGES
 #endif

@@ -1,4 +1,4 @@
-import { INSTALL_DIRS, manifestFunction, RECORDS, SOURCES, TREE } from './paths.ts';
+import { INSTALL_DIRS, manifestFunction, PROOFS, RECORDS, SOURCES, TREE } from './paths.ts';
 
 /** Kilobytes and inodes that must be free before a build: dkms takes a full disk for success. */
 const MIN_KIB = 204_800;
@@ -10,7 +10,7 @@ const MIN_INODES = 10_000;
  * `BUILT:INSTALLED`) and `dkms_by` (job, hook). dkms's exit status and words decide nothing: files do.
  */
 export const buildFunctions = `${manifestFunction}dkms_tree=${TREE}
-dkms_use() { dkms_src=${SOURCES}/$dkms_n-$dkms_v dkms_top=$dkms_tree/$dkms_n/$dkms_v dkms_records=${RECORDS}/$dkms_n; }
+dkms_use() { dkms_src=${SOURCES}/$dkms_n-$dkms_v dkms_top=$dkms_tree/$dkms_n/$dkms_v dkms_records=${RECORDS}/$dkms_n dkms_proofs=${PROOFS}/$dkms_n/$dkms_v; }
 
 # One dkms at a time: it has no lock, and one build folder a version. The lock is on its program, so that no lock file
 # is left behind; what others start (apt's hooks) is waited for.
@@ -62,8 +62,8 @@ dkms_sum() { sha256sum < "$1" | cut -c1-64; }
 
 # Made by us, from just this source, and as it was then?
 dkms_built() {
-  dkms_r=$dkms_records/$dkms_k
-  [ -f "$dkms_r" ] && grep -qx 'rc 0' "$dkms_r" && grep -qx "version $dkms_v" "$dkms_r" && grep -qx "source $dkms_sha" "$dkms_r" || return 1
+  dkms_r=$dkms_proofs/$dkms_k
+  [ -f "$dkms_r" ] && grep -qx "source $dkms_sha" "$dkms_r" || return 1
   for dkms_m in $dkms_modules; do
     dkms_f=$(dkms_file "$dkms_dir/module" "\${dkms_m#*:}")
     [ -n "$dkms_f" ] && grep -qx "built $(dkms_sum "$dkms_f") \${dkms_f##*/}" "$dkms_r" || return 1
@@ -124,19 +124,26 @@ dkms_tail() {
   done
 }
 
-# Writes RECORDS/NAME/KERNEL: rename, so that a reader sees the old or the new one. Arguments: rc, why.
+# Notes how a build ended: rc, why. And what it made, for the judgement of later runs.
 dkms_record() {
-  mkdir -p -m 0700 ${RECORDS.replace(/\/[^/]*$/, '')} && mkdir -p "$dkms_records" || return 1
   {
-    printf 'rc %s\\nversion %s\\nsource %s\\nby %s\\nat %s\\n' "$1" "$dkms_v" "$dkms_sha" "$dkms_by" "$(date -u +%Y-%m-%dT%H:%M:%SZ)"
+    printf 'rc %s\\nversion %s\\nby %s\\nat %s\\n' "$1" "$dkms_v" "$dkms_by" "$(date -u +%Y-%m-%dT%H:%M:%SZ)"
     [ -z "$2" ] || printf 'why %s\\n' "$2"
-    if [ "$1" = 0 ]; then
-      for dkms_m in $dkms_modules; do
-        dkms_f=$(dkms_file "$dkms_dir/module" "\${dkms_m#*:}")
-        printf 'built %s %s\\n' "$(dkms_sum "$dkms_f")" "\${dkms_f##*/}"
-      done
-    else dkms_tail | sed 's/^/log /'; fi
-  } > "$dkms_records/.$dkms_k.new" && sync "$dkms_records/.$dkms_k.new" && mv -f "$dkms_records/.$dkms_k.new" "$dkms_records/$dkms_k"
+    [ "$1" = 0 ] || dkms_tail | sed 's/^/log /'
+  } | dkms_note "$dkms_records"
+}
+dkms_prove() {
+  {
+    printf 'source %s\\n' "$dkms_sha"
+    for dkms_m in $dkms_modules; do
+      dkms_f=$(dkms_file "$dkms_dir/module" "\${dkms_m#*:}")
+      printf 'built %s %s\\n' "$(dkms_sum "$dkms_f")" "\${dkms_f##*/}"
+    done
+  } | dkms_note "$dkms_proofs"
+}
+# Standard input becomes DIR/KERNEL, by rename: a reader sees the old one or all of the new one.
+dkms_note() {
+  mkdir -p -m 0700 /var/lib/blkfleet && mkdir -p "$1" && cat > "$1/.$dkms_k.new" && sync "$1/.$dkms_k.new" && mv -f "$1/.$dkms_k.new" "$1/$dkms_k"
 }
 
 dkms_make() {
@@ -144,6 +151,7 @@ dkms_make() {
     echo "removing what stands in $dkms_dir: it is not known to come from this source"
     rm -rf "$dkms_dir"
   fi
+  rm -f "$dkms_proofs/$dkms_k"
   # A job that is cut off now leaves this word.
   dkms_record 255 'the build was cut off' || return 28
   dkms_c=0
@@ -159,7 +167,7 @@ dkms_make() {
     return "$dkms_c"
   done
   if [ "$dkms_c" != 0 ]; then dkms_why="dkms build ended with $dkms_c"; return "$dkms_c"; fi
-  dkms_record 0 '' || return 28
+  dkms_prove || { dkms_why='what was built could not be noted: is the disk full?'; return 28; }
 }
 
 # Puts the modules below /lib/modules. dkms takes a link for a file, so a wrong one goes first; what was there comes
@@ -219,7 +227,6 @@ dkms_stale() {
 dkms_kernel() {
   dkms_k=$1 dkms_dir=$dkms_top/$1/$dkms_arch dkms_why= dkms_rc=0
   dkms_try || dkms_rc=$?
-  [ "$dkms_rc" != 0 ] || return 0
   dkms_record "$dkms_rc" "$dkms_why" || echo "the result could not be recorded" >&2
   return "$dkms_rc"
 }

@@ -82,10 +82,10 @@ for package in ${PACKAGES}/*; do
   done < "$package"
   dkms_use
   case $event in
-    postinst|header_postinst) if excluded; then rm -f "$dkms_records/$release"; else ( build ); fi;;
+    postinst|header_postinst) if excluded; then rm -f "$dkms_records/$release" "$dkms_proofs/$release"; else ( build ); fi;;
     # Where this was the only kernel with the module, dkms's own hook has forgotten the package.
     postrm)
-      rm -f "$dkms_records/$release"
+      rm -f "$dkms_records/$release" "$dkms_proofs/$release"
       if [ -d "$dkms_src" ] && [ ! -e "$dkms_top/source" ]; then ( dkms_lock 600 >&2 && dkms_register >/dev/null ) || :; fi;;
   esac
 done

@@ -37,13 +37,14 @@ function judge(found: DkmsPackage, state: DkmsState, release: string, arch: stri
   const folder = `${version}/${release}/${arch}`;
   const tree = state.trees.get(folder);
   const record = state.records.get(release);
-  const proven = record?.rc === 0 && record.version === version && record.source === found.sha256;
+  const proof = state.proofs.get(release);
+  const proven = proof?.source === found.sha256;
   const files = modules.map(({ built, installed }) => {
     const file = moduleFile(tree, built) ?? moduleFile(tree, installed);
     return { name: installed, sha256: file && tree!.get(file) !== '' ? tree!.get(file)! : undefined, file };
   });
   const complete = files.every((file) => file.sha256 !== undefined);
-  const built = proven && complete && files.every(({ file, sha256 }) => record.built.get(file!) === sha256);
+  const built = proven && complete && files.every(({ file, sha256 }) => proof.built.get(file!) === sha256);
   const there = state.installed.get(release) ?? new Map<string, string>();
   const copies = files.map(({ name, sha256 }) =>
     [...there].filter(([path]) => moduleName(path) === name).map(([, sum]) => sum === sha256),

@@ -1,8 +1,12 @@
 /** Folders of dkms and of ours on a host. Names and versions that come behind are checked: they hold no /. */
 export const TREE = '/var/lib/dkms';
 export const SOURCES = '/usr/src';
-/** results of builds, `NAME/KERNEL` */
+/** how the last build for a kernel ended, `NAME/KERNEL` */
 export const RECORDS = '/var/lib/blkfleet/dkms';
+/** what we built, from which source, `NAME/VERSION/KERNEL` */
+export const PROOFS = '/var/lib/blkfleet/dkms-built';
+/** hook folders that were not there before us, a line each */
+export const FOLDERS = '/var/lib/blkfleet/dkms-folders';
 /** what the kernel hook builds, a file a package */
 export const PACKAGES = '/var/lib/blkfleet/dkms-packages';
 export const HOOK_SCRIPT = '/usr/local/lib/blkfleet/kernel-hook';

@@ -7,6 +7,7 @@ import {
   INSTALL_DIRS,
   manifestFunction,
   PACKAGES,
+  PROOFS,
   RECORDS,
   SOURCES,
   TREE,
@@ -82,6 +83,10 @@ dkms_probe() {
     while IFS= read -r dkms_y && [ "$dkms_i" -lt 40 ]; do
       printf 'record %s %.500s\\n' "\${dkms_f##*/}" "$dkms_y"; dkms_i=$((dkms_i + 1))
     done < "$dkms_f"
+  done
+  for dkms_f in ${PROOFS}/"$dkms_n/\${dkms_v:-?}"/*; do
+    [ -f "$dkms_f" ] || continue
+    while IFS= read -r dkms_y; do printf 'proof %s %.200s\\n' "\${dkms_f##*/}" "$dkms_y"; done < "$dkms_f"
   done
   for dkms_f in ${SOURCES}/"$dkms_n"-*/dkms.conf; do
     [ -f "$dkms_f" ] && dkms_safe "$dkms_f" || continue

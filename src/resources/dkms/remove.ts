@@ -2,7 +2,17 @@ import { shellQuote, shellWords } from '../../lib/shell.ts';
 import type { Input, Step } from '../kind.ts';
 import { buildFunctions } from './build-script.ts';
 import { nameOf, packageOf } from './package.ts';
-import { HOOK_SCRIPT, HOOKS, INSTALL_DIRS, PACKAGES, RECORDS, SOURCES, TREE } from './paths.ts';
+import {
+  FOLDERS,
+  HOOK_SCRIPT,
+  HOOKS,
+  INSTALL_DIRS,
+  PACKAGES,
+  PROOFS,
+  RECORDS,
+  SOURCES,
+  TREE,
+} from './paths.ts';
 import type { DkmsDesired } from './schema.ts';
 
 /**
@@ -64,12 +74,18 @@ for dkms_f in ${SOURCES}/"$dkms_n"-*/dkms.conf; do
   [ -f "$dkms_f" ] || continue
   if grep -qE "^PACKAGE_NAME=[\\"']?$(printf '%s' "$dkms_n" | sed 's/[.+]/\\\\&/g')[\\"']?[[:space:]]*$" "$dkms_f"; then rm -rf "\${dkms_f%/dkms.conf}"; fi
 done
-rm -rf "${RECORDS}/$dkms_n" "${PACKAGES}/$dkms_n" ${SOURCES}/.blkfleet-* ${TREE}/.blkfleet-*
-for dkms_d in ${shellWords([PACKAGES, RECORDS])}; do
+rm -rf "${RECORDS}/$dkms_n" "${PROOFS}/$dkms_n" "${PACKAGES}/$dkms_n" ${SOURCES}/.blkfleet-* ${TREE}/.blkfleet-*
+for dkms_d in ${shellWords([PACKAGES, RECORDS, PROOFS])}; do
   if [ -d "$dkms_d" ]; then rmdir "$dkms_d" 2>/dev/null || :; fi
 done
 if [ ! -d ${PACKAGES} ]; then
   rm -f ${shellWords(hooks)}
+  if [ -f ${FOLDERS} ]; then
+    while read -r dkms_d; do
+      case $dkms_d in /etc/kernel/*.d) rmdir "$dkms_d" 2>/dev/null || :;; esac
+    done < ${FOLDERS}
+    rm -f ${FOLDERS}
+  fi
   if [ -d ${HOOK_SCRIPT.replace(/\/[^/]*$/, '')} ]; then rmdir ${HOOK_SCRIPT.replace(/\/[^/]*$/, '')} 2>/dev/null || :; fi
 fi
 if [ -d /var/lib/blkfleet ]; then rmdir /var/lib/blkfleet 2>/dev/null || :; fi

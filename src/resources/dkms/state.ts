@@ -9,12 +9,16 @@ export interface BuildRecord {
   /** 0 where it ended well: exit status of dkms, or ours */
   rc: number;
   version: string;
+  by: string;
+  why: string;
+}
+
+/** What we built for a kernel, and from what. */
+export interface BuildProof {
   /** sha256 of the source's manifest */
   source: string;
   /** file name (x.ko, x.ko.xz) → sha256 */
   built: ReadonlyMap<string, string>;
-  by: string;
-  why: string;
 }
 
 /** A package on one host's disk. Paths and hashes only; nothing here is what dkms claims. */
@@ -31,6 +35,8 @@ export interface DkmsState {
   /** kernel → path below /lib/modules/KERNEL → sha256 */
   installed: ReadonlyMap<string, ReadonlyMap<string, string>>;
   records: ReadonlyMap<string, BuildRecord>;
+  /** of the declared version, by kernel */
+  proofs: ReadonlyMap<string, BuildProof>;
   /** our files that are there → sha256, '' where it is a link or not executable */
   ours: ReadonlyMap<string, string>;
   /** another package of ours uses the hooks too */
@@ -53,6 +59,7 @@ export function parseDkms(output: Buffer, input: Input<DkmsDesired>): DkmsState 
   const active = new Set<string>();
   const installed = new Map<string, Map<string, string>>();
   const records = new Map<string, string[]>();
+  const proofs = new Map<string, string[]>();
   const ours = new Map<string, string>();
   const executable = new Set<string>();
   const links = new Set<string>();
@@ -76,10 +83,11 @@ export function parseDkms(output: Buffer, input: Input<DkmsDesired>): DkmsState 
     else if (key === 'active') active.add(first);
     else if (key === 'exec') executable.add(first);
     else if (key === 'link') links.add(first);
-    else if (key === 'record' && WORD.test(first)) {
-      const record = records.get(first) ?? [];
-      record.push(line.slice(`record ${first} `.length));
-      records.set(first, record);
+    else if ((key === 'record' || key === 'proof') && WORD.test(first)) {
+      const notes = key === 'record' ? records : proofs;
+      const note = notes.get(first) ?? [];
+      note.push(line.slice(key.length + first.length + 2));
+      notes.set(first, note);
     } else if (key === 'manifest' && (first === 'same' || first === 'other' || first === 'link')) {
       source = first;
       manifest = lines.slice(index + 1).filter((text) => text !== '');
@@ -111,6 +119,7 @@ export function parseDkms(output: Buffer, input: Input<DkmsDesired>): DkmsState 
     active,
     installed,
     records: new Map([...records].map(([kernel, text]) => [kernel, parseRecord(text)])),
+    proofs: new Map([...proofs].map(([kernel, text]) => [kernel, parseProof(text)])),
     ours,
     others,
     source,
@@ -118,23 +127,27 @@ export function parseDkms(output: Buffer, input: Input<DkmsDesired>): DkmsState 
   };
 }
 
+function wordOf(lines: readonly string[], key: string): string {
+  return lines.find((line) => line.startsWith(`${key} `))?.slice(key.length + 1) ?? '';
+}
+
 function parseRecord(lines: readonly string[]): BuildRecord {
-  const value = (key: string) =>
-    lines.find((line) => line.startsWith(`${key} `))?.slice(key.length + 1) ?? '';
+  const rc = wordOf(lines, 'rc');
+  return {
+    rc: /^\d{1,3}$/.test(rc) ? Number(rc) : 1,
+    version: wordOf(lines, 'version'),
+    by: wordOf(lines, 'by') === 'hook' ? 'the kernel hook' : 'a run',
+    why: wordOf(lines, 'why').slice(0, 300),
+  };
+}
+
+function parseProof(lines: readonly string[]): BuildProof {
   const built = new Map<string, string>();
   for (const line of lines) {
     const match = /^built ([0-9a-f]{64}) ([A-Za-z0-9._+~-]+)$/.exec(line);
     if (match) built.set(match[2]!, match[1]!);
   }
-  const rc = /^\d{1,3}$/.test(value('rc')) ? Number(value('rc')) : 1;
-  return {
-    rc,
-    version: value('version'),
-    source: value('source'),
-    built,
-    by: value('by') === 'hook' ? 'the kernel hook' : 'a run',
-    why: value('why').slice(0, 300),
-  };
+  return { source: wordOf(lines, 'source'), built };
 }
 
 /** Names of files and folders whose lines differ between the manifest that we push and the host's. */

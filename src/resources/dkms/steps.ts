@@ -3,7 +3,7 @@ import type { Input, PlanContext, Step } from '../kind.ts';
 import { buildFunctions } from './build-script.ts';
 import { type HookFile, hookFiles } from './hooks.ts';
 import { type DkmsPackage, packageOf } from './package.ts';
-import { manifestFunction, SOURCES } from './paths.ts';
+import { FOLDERS, manifestFunction, PROOFS, SOURCES } from './paths.ts';
 import { type Work, workOf } from './plan.ts';
 import { absentStep } from './remove.ts';
 import type { DkmsDesired } from './schema.ts';
@@ -85,7 +85,7 @@ function hooksStep(files: readonly HookFile[]): Step {
   const script = files
     .map(({ path, mode, sha256 }) => {
       const folder = path.replace(/\/[^/]*$/, '');
-      return `mkdir -p ${shellQuote(folder)}
+      return `dkms_folder ${shellQuote(folder)}
 dkms_put ${shellWords([path, mode.toString(8), sha256])}
 `;
     })
@@ -94,6 +94,11 @@ dkms_put ${shellWords([path, mode.toString(8), sha256])}
   const functions = `umask 022
 dkms_put() {
   cp "$BF_PAYLOAD/$3" "$1.blkfleet-new" && chmod "$2" "$1.blkfleet-new" && sync "$1.blkfleet-new" && mv -fT "$1.blkfleet-new" "$1"
+}
+dkms_folder() {
+  if [ -d "$1" ]; then return 0; fi
+  mkdir -p "$1"
+  case $1 in /etc/*) printf '%s\\n' "$1" >> ${FOLDERS};; esac
 }
 mkdir -p -m 0700 /var/lib/blkfleet
 `;
@@ -156,7 +161,7 @@ ${check}for dkms_o in ${shellWords(work.remove)}; do
     [ -L "$dkms_f" ] || continue
     case $(readlink "$dkms_f") in "$dkms_o"/*) rm -f "$dkms_f";; esac
   done
-  rm -rf "$dkms_tree/$dkms_n/$dkms_o" "${SOURCES}/$dkms_n-$dkms_o"
+  rm -rf "$dkms_tree/$dkms_n/$dkms_o" "${SOURCES}/$dkms_n-$dkms_o" "${PROOFS}/$dkms_n/$dkms_o"
 done
 ${check}`;
   return { title: `remove ${work.name} ${work.remove.join(', ')}`, script, deadline: lockSeconds + 300 };

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* /dev/vhost-blk: serves the virtqueues of a virtio-blk device from a host block device, without a way through user space. */
+#include <linux/fs.h>
+#include <linux/miscdevice.h>
+#include <linux/module.h>
+#include <linux/slab.h>
+
+#include "data.h"
+#include "device.h"
+
+static int vblk_open(struct inode *inode, struct file *file)
+{
+	struct vblk_dev *dev = kvzalloc(sizeof(*dev), GFP_KERNEL_ACCOUNT);
+	unsigned int i;
+
+	if (!dev)
+		return -ENOMEM;
+	mutex_init(&dev->lock);
+	ratelimit_state_init(&dev->log_limit, DEFAULT_RATELIMIT_INTERVAL, DEFAULT_RATELIMIT_BURST);
+	for (i = 0; i < VHOST_BLK_MAX_VQS; i++)
+		vblk_vq_init(&dev->vqs[i], dev, i);
+	/* misc_open() left its own pointer here. */
+	file->private_data = dev;
+	return nonseekable_open(inode, file);
+}
+
+static int vblk_release(struct inode *inode, struct file *file)
+{
+	struct vblk_dev *dev = file->private_data;
+
+	vblk_dev_reset(dev);
+	mutex_destroy(&dev->lock);
+	kvfree(dev);
+	return 0;
+}
+
+static long vblk_ioctl(struct file *file, unsigned int request, unsigned long argument)
+{
+	struct vblk_dev *dev = file->private_data;
+	long ret;
+
+	if (mutex_lock_killable(&dev->lock))
+		return -EINTR;
+	ret = vblk_dev_ioctl(dev, request, (void __user *)argument);
+	mutex_unlock(&dev->lock);
+	return ret;
+}
+
+static const struct file_operations vblk_fops = {
+	.owner		= THIS_MODULE,
+	.open		= vblk_open,
+	.release	= vblk_release,
+	.unlocked_ioctl	= vblk_ioctl,
+	.compat_ioctl	= compat_ptr_ioctl,
+	.llseek		= noop_llseek,
+};
+
+static struct miscdevice vblk_misc = {
+	.minor	= MISC_DYNAMIC_MINOR,
+	.name	= "vhost-blk",
+	.fops	= &vblk_fops,
+	.mode	= 0600,
+};
+
+static int __init vblk_module_init(void)
+{
+	int ret = vblk_data_init();
+
+	if (ret)
+		return ret;
+	ret = misc_register(&vblk_misc);
+	if (ret)
+		vblk_data_exit();
+	return ret;
+}
+
+static void __exit vblk_module_exit(void)
+{
+	misc_deregister(&vblk_misc);
+	vblk_data_exit();
+}
+
+module_init(vblk_module_init);
+module_exit(vblk_module_exit);
+
+MODULE_DESCRIPTION("Host kernel accelerator for virtio-blk");
+MODULE_AUTHOR("blkfleet maintainers");
+MODULE_LICENSE("GPL");
+MODULE_VERSION(VHOST_BLK_VERSION);

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Guest memory: the table that translates, and copies through it. */
+#include "mem.h"
+
+#include <linux/mm.h>
+#include <linux/overflow.h>
+#include <linux/slab.h>
+#include <linux/sort.h>
+#include <linux/uaccess.h>
+
+#include "uapi/vhost_blk.h"
+
+static int compare_regions(const void *a, const void *b)
+{
+	const struct vblk_region *left = a, *right = b;
+
+	return left->gpa < right->gpa ? -1 : left->gpa > right->gpa;
+}
+
+static int read_region(struct vblk_region *region, const struct vhost_memory_region __user *from)
+{
+	struct vhost_memory_region raw;
+	u64 end;
+
+	if (copy_from_user(&raw, from, sizeof(raw)))
+		return -EFAULT;
+	if (!raw.memory_size || check_add_overflow((u64)raw.guest_phys_addr, (u64)raw.memory_size, &end))
+		return -EINVAL;
+	/* Neither may be cut off where pointers have 32 bits. */
+	if (raw.userspace_addr > ULONG_MAX || raw.memory_size > ULONG_MAX)
+		return -EFAULT;
+	if (!access_ok((void __user *)(unsigned long)raw.userspace_addr, (unsigned long)raw.memory_size))
+		return -EFAULT;
+	region->gpa = raw.guest_phys_addr;
+	region->size = raw.memory_size;
+	region->uaddr = raw.userspace_addr;
+	return 0;
+}
+
+static int read_regions(struct vblk_mem *mem, const struct vhost_memory __user *table)
+{
+	unsigned int i;
+
+	for (i = 0; i < mem->nr; i++) {
+		int ret = read_region(&mem->region[i], &table->regions[i]);
+
+		if (ret)
+			return ret;
+	}
+	sort(mem->region, mem->nr, sizeof(mem->region[0]), compare_regions, NULL);
+	for (i = 1; i < mem->nr; i++)
+		if (mem->region[i].gpa - mem->region[i - 1].gpa < mem->region[i - 1].size)
+			return -EINVAL;
+	return 0;
+}
+
+struct vblk_mem *vblk_mem_create(const struct vhost_memory __user *table)
+{
+	struct vhost_memory head;
+	struct vblk_mem *mem;
+	int ret;
+
+	if (copy_from_user(&head, table, sizeof(head)))
+		return ERR_PTR(-EFAULT);
+	if (head.padding)
+		return ERR_PTR(-EINVAL);
+	if (head.nregions > VHOST_BLK_MAX_MEM_REGIONS)
+		return ERR_PTR(-E2BIG);
+	mem = kvzalloc(struct_size(mem, region, head.nregions), GFP_KERNEL_ACCOUNT);
+	if (!mem)
+		return ERR_PTR(-ENOMEM);
+	mem->nr = head.nregions;
+	ret = read_regions(mem, table);
+	if (ret) {
+		kvfree(mem);
+		return ERR_PTR(ret);
+	}
+	return mem;
+}
+
+static const struct vblk_region *find_region(const struct vblk_mem *mem, u64 gpa)
+{
+	unsigned int low = 0, high = mem ? mem->nr : 0;
+
+	while (low < high) {
+		unsigned int middle = low + (high - low) / 2;
+		const struct vblk_region *region = &mem->region[middle];
+
+		if (gpa < region->gpa)
+			high = middle;
+		else if (gpa - region->gpa >= region->size)
+			low = middle + 1;
+		else
+			return region;
+	}
+	return NULL;
+}
+
+ssize_t vblk_mem_next(const struct vblk_mem *mem, struct vblk_cursor *cursor, size_t max, void __user **uaddr)
+{
+	const struct vblk_region *region;
+	u64 gpa, into;
+	size_t len;
+
+	while (cursor->nr && cursor->offset == cursor->seg->len) {
+		cursor->seg++;
+		cursor->nr--;
+		cursor->offset = 0;
+	}
+	if (!cursor->nr || !max)
+		return 0;
+	/* A sum that wraps is below any region that the piece's start can be in. */
+	if (check_add_overflow(cursor->seg->gpa, (u64)cursor->offset, &gpa))
+		return -EFAULT;
+	region = find_region(mem, gpa);
+	if (!region)
+		return -EFAULT;
+	into = gpa - region->gpa;
+	len = min_t(u64, region->size - into, cursor->seg->len - cursor->offset);
+	len = min(len, max);
+	*uaddr = (void __user *)(unsigned long)(region->uaddr + into);
+	cursor->offset += len;
+	return len;
+}
+
+int vblk_mem_read(const struct vblk_mem *mem, struct vblk_cursor *cursor, void *to, size_t len)
+{
+	while (len) {
+		void __user *uaddr;
+		ssize_t n = vblk_mem_next(mem, cursor, len, &uaddr);
+
+		if (n <= 0 || copy_from_user(to, uaddr, n))
+			return -EFAULT;
+		to += n;
+		len -= n;
+	}
+	return 0;
+}
+
+int vblk_mem_write(const struct vblk_mem *mem, struct vblk_cursor *cursor, const void *from, size_t len)
+{
+	while (len) {
+		void __user *uaddr;
+		ssize_t n = vblk_mem_next(mem, cursor, len, &uaddr);
+
+		if (n <= 0 || copy_to_user(uaddr, from, n))
+			return -EFAULT;
+		from += n;
+		len -= n;
+	}
+	return 0;
+}
+
+void vblk_mem_skip(struct vblk_cursor *cursor, u64 len)
+{
+	while (cursor->nr && len) {
+		u32 n = min_t(u64, len, cursor->seg->len - cursor->offset);
+
+		cursor->offset += n;
+		len -= n;
+		if (cursor->offset == cursor->seg->len) {
+			cursor->seg++;
+			cursor->nr--;
+			cursor->offset = 0;
+		}
+	}
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef VHOST_BLK_MEM_H
+#define VHOST_BLK_MEM_H
+
+#include <linux/types.h>
+#include <linux/vhost_types.h>
+
+struct vblk_region {
+	u64 gpa;
+	u64 size;
+	u64 uaddr;
+};
+
+/* Guest memory: where guest physical addresses are in the owner's address space. Does not change once it is made. */
+struct vblk_mem {
+	unsigned int nr;
+	/* Sorted by gpa, without overlap, each inside user space. */
+	struct vblk_region region[];
+};
+
+/* A piece of guest memory as a descriptor names it. */
+struct vblk_seg {
+	u64 gpa;
+	u32 len;
+};
+
+/* A position in a list of pieces; what lies before it is consumed. */
+struct vblk_cursor {
+	const struct vblk_seg *seg;
+	unsigned int nr;
+	u32 offset;
+};
+
+/**
+ * vblk_mem_create() - take over a VHOST_SET_MEM_TABLE
+ * @table: struct vhost_memory in user space
+ *
+ * Return: the map, to be freed with kvfree(), or an ERR_PTR: EFAULT, EINVAL (overlap, wrap, empty region), E2BIG, ENOMEM.
+ */
+struct vblk_mem *vblk_mem_create(const struct vhost_memory __user *table);
+
+/**
+ * vblk_mem_next() - the next bytes at a cursor that are contiguous in user space
+ * @mem: guest memory, NULL for none
+ * @cursor: moved behind the bytes returned
+ * @max: not more bytes than these
+ * @uaddr: set to where they are
+ *
+ * Return: how many bytes, 0 at the end of the list, -EFAULT where the guest has no memory.
+ */
+ssize_t vblk_mem_next(const struct vblk_mem *mem, struct vblk_cursor *cursor, size_t max, void __user **uaddr);
+
+/**
+ * vblk_mem_read() - copy from guest memory
+ * @to: @len bytes
+ *
+ * Return: 0 or -EFAULT, also when the list is shorter than @len. @cursor is behind what was copied.
+ */
+int vblk_mem_read(const struct vblk_mem *mem, struct vblk_cursor *cursor, void *to, size_t len);
+
+/* vblk_mem_write() - the same, to guest memory */
+int vblk_mem_write(const struct vblk_mem *mem, struct vblk_cursor *cursor, const void *from, size_t len);
+
+/* vblk_mem_skip() - move a cursor over @len bytes, or to its end when that comes first */
+void vblk_mem_skip(struct vblk_cursor *cursor, u64 len);
+
+#endif
