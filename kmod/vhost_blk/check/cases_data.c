@@ -104,10 +104,15 @@ void suite_add_data(struct suite *suite)
 		{ 4096, 3 }, { 4096, 32 }, { 4096, 254 }, { 65536, 1 }, { 65536, 3 }, { 65536, 16 }, { 1048576, 1 },
 	};
 
+	struct check_case *added;
+
 	for (unsigned i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
 		for (unsigned variant = 0; variant < 8; variant++)
 			add_transfer(suite, variant & 1 ? VIRTIO_BLK_T_OUT : VIRTIO_BLK_T_IN, sizes[i].bytes,
 				     sizes[i].segments, variant >> 1 & 1, variant >> 2 & 1);
+	added = suite_add(suite, GROUP_FULL, run_transfer, "write of a guest that can not flush");
+	added->shape = (struct request_shape){ .type = VIRTIO_BLK_T_OUT, .bytes = 65536 };
+	added->options.no_flush = true;
 }
 
 static void add_layout(struct suite *suite, unsigned groups, const char *name, struct request_shape shape)

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/virtio_blk.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -30,6 +31,10 @@ void guest_create(struct guest *guest, const struct guest_options *options)
 	guest_open(guest);
 	guest->queues = options->queues ? options->queues : 1;
 	guest->features = 1ull << VIRTIO_F_VERSION_1 | 1ull << VIRTIO_RING_F_INDIRECT_DESC;
+	if (!options->no_flush)
+		guest->features |= 1ull << VIRTIO_BLK_F_FLUSH;
+	if (guest->queues > 1)
+		guest->features |= 1ull << VIRTIO_BLK_F_MQ;
 	if (options->event_idx)
 		guest->features |= 1ull << VIRTIO_RING_F_EVENT_IDX;
 	if (ioctl(guest->vhost, VHOST_GET_FEATURES, &offered))

@@ -27,6 +27,8 @@ struct guest_options {
 	unsigned queues, num;
 	uint16_t base;
 	bool event_idx;
+	/* The guest does not know flush, so each write must be durable when it is answered. */
+	bool no_flush;
 };
 
 /* Opens the device and becomes its owner; nothing else is set. */
