@@ -49,7 +49,7 @@ export function checkScript(): string {
   const steps = runs.map(
     ({ name, options, before }) => `${before ?? ''}
 echo "@@run ${name}"
-vhost-blk-check ${options}
+vhost-blk-check --timeout 600 ${options}
 echo "@@end $?"`,
   );
   return `echo '<6>${START}' >/dev/kmsg

@@ -7,7 +7,7 @@
 #include "guest.h"
 
 /* How long a device has to answer or stop a malformed ring. */
-#define HOSTILE_MS 20000
+#define HOSTILE_MS 30000
 
 /* Fails the case unless the device used an element or signalled its error eventfd in time. */
 enum ring_event hostile_expect_answer(struct ring *ring);

@@ -11,7 +11,7 @@
 #include "memory.h"
 
 /* How long a completion may take. Hosts under load are slow; only a lost request takes this long. */
-#define COMPLETION_MS 30000
+#define COMPLETION_MS 60000
 
 struct ring {
 	unsigned index, num;
