@@ -7,7 +7,7 @@ import { EXIT } from './exit-code.ts';
 export function explain(error: unknown): number {
   if (error instanceof FleetError && error.code !== 'E_BUG') {
     process.stderr.write(`${formatDiagnostics(error.diagnostics, { color: wantsColour(process.stderr) })}\n`);
-    return EXIT.usage;
+    return error.code === 'E_INTERRUPTED' ? EXIT.interrupted : EXIT.usage;
   }
   const message = error instanceof Error ? error.message : String(error);
   process.stderr.write(

@@ -17,6 +17,8 @@ interface FleetFlags {
   knownHosts?: string[];
   format?: string;
   output?: string;
+  askBecomePass?: boolean;
+  becomePasswordFile?: string;
 }
 
 const exitCodes = `
@@ -39,7 +41,9 @@ function build(finish: (code: number) => void): Command {
       .option('-v, --verbose', 'say more; twice for all that steps print', (_, n: number) => n + 1, 0)
       .option('--host-keys <mode>', 'strict, or accept-new to trust hosts seen for the first time', 'strict')
       .option('--ssh-config <file>', 'as ssh -F')
-      .option('--known-hosts <file...>', 'instead of those of the ssh configuration');
+      .option('--known-hosts <file...>', 'instead of those of the ssh configuration')
+      .option('-K, --ask-become-pass', 'ask once for the password that sudo wants')
+      .option('--become-password-file <file>', 'its first line is the password that sudo wants');
   const playbook = (name: 'plan' | 'apply' | 'audit', summary: string) =>
     fleet(name, summary)
       .argument('<playbook>', 'a YAML playbook')

@@ -18,6 +18,7 @@ import { wantsColour } from '../../ui/paint.ts';
 import { printPlan } from '../../ui/plan-printer.ts';
 import { createProgress } from '../../ui/progress.ts';
 import { printSummary } from '../../ui/summary-printer.ts';
+import { becomePassword } from '../become-password.ts';
 import { EXIT } from '../exit-code.ts';
 
 export interface RunFlags {
@@ -32,6 +33,8 @@ export interface RunFlags {
   knownHosts?: string[] | undefined;
   format?: string | undefined;
   output?: string | undefined;
+  askBecomePass?: boolean | undefined;
+  becomePasswordFile?: string | undefined;
 }
 
 type Verb = Extract<Command, 'plan' | 'apply' | 'audit' | 'facts'>;
@@ -71,6 +74,7 @@ async function execute(
   const json = flags.json === true || flags.format === 'json';
   const hostKeys = oneOf('--host-keys', flags.hostKeys, ['strict', 'accept-new'] as const);
   oneOf('--format', flags.format ?? 'table', ['table', 'json']);
+  const password = await becomePassword(flags);
   const progress = createProgress({ stream: process.stderr, verbose: flags.verbose });
   const interrupt = new AbortController();
   let signalled: NodeJS.Signals | undefined;
@@ -83,6 +87,7 @@ async function execute(
     hostKeys,
     inventory: (name) => hosts.get(name),
     ...(flags.sshConfig === undefined ? {} : { sshConfigFile: flags.sshConfig }),
+    ...(password === undefined ? {} : { becomePassword: async () => password }),
     ...(flags.knownHosts === undefined ? {} : { knownHostsFiles: flags.knownHosts }),
     onNotice: (host, text) => progress.sink({ at: Date.now(), type: 'warning', host, message: text }),
   });

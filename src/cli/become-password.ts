@@ -1,0 +1,53 @@
+import { readFileSync, statSync } from 'node:fs';
+import { FleetError } from '../lib/errors.ts';
+import { askSecret } from '../ui/ask-secret.ts';
+
+export interface BecomePasswordFlags {
+  askBecomePass?: boolean | undefined;
+  becomePasswordFile?: string | undefined;
+}
+
+/**
+ * The sudo password of a run, from the first line of a file or asked once on the terminal; undefined when neither flag
+ * is given. Never an argument: argv is for all users to see.
+ * @throws FleetError E_USAGE, E_FILE, E_INTERRUPTED before any host is contacted
+ */
+export async function becomePassword(flags: BecomePasswordFlags): Promise<string | undefined> {
+  const { askBecomePass: ask, becomePasswordFile: file } = flags;
+  if (file !== undefined && ask)
+    throw usage('--ask-become-pass and --become-password-file exclude each other', 'give one of them');
+  if (file !== undefined) return fromFile(file);
+  if (!ask) return undefined;
+  if (!process.stdin.isTTY || !process.stderr.isTTY)
+    throw usage(
+      '--ask-become-pass needs a terminal',
+      'without one: --become-password-file FILE, whose first line is the password',
+    );
+  const answer = await askSecret('sudo password:');
+  if (answer === null) throw new FleetError({ code: 'E_INTERRUPTED', message: 'no password was given' });
+  if (answer === '') throw usage('the password is empty', 'leave the flag out where sudo asks for none');
+  return answer;
+}
+
+function fromFile(file: string): string {
+  let text: string;
+  try {
+    const status = statSync(file);
+    if (status.isFile() && (status.mode & 0o077) !== 0)
+      throw usage(`others may read ${file}, which holds a password`, `chmod 600 ${file}`);
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    if (error instanceof FleetError) throw error;
+    throw new FleetError({
+      code: 'E_FILE',
+      message: `can not read ${file}: ${(error as NodeJS.ErrnoException).code}`,
+    });
+  }
+  const password = text.split('\n', 1)[0]!.replace(/\r$/, '');
+  if (password === '') throw usage(`the first line of ${file} is empty`, 'write the password there');
+  return password;
+}
+
+function usage(message: string, hint: string): FleetError {
+  return new FleetError({ code: 'E_USAGE', message, hint });
+}
