@@ -2,7 +2,7 @@ import type { DiffEntry, TaskReport } from '../events/events.ts';
 import { type HostFacts, patchFacts } from '../facts/facts.ts';
 import { type Diagnostic, FleetError } from '../lib/errors.ts';
 import type { Declaration } from '../playbook/declaration.ts';
-import type { ResourceKind, ResourcePlan, Step } from '../resources/kind.ts';
+import type { PlanContext, ResourceKind, ResourcePlan, Step } from '../resources/kind.ts';
 import type { Frame } from '../transport/connection.ts';
 import { type HostProbe, parseAnswer } from './probe.ts';
 
@@ -34,13 +34,16 @@ export function planHost(
   const tasks: PlannedTask[] = [];
   const notified = new Map<number, Set<string>>();
   let projected = facts;
+  const modulesBuilt = new Set<string>();
   for (const declaration of declarations) {
     const names = notified.get(declaration.playIndex);
     if (declaration.handler && !names?.has(declaration.task)) continue;
-    const planned = planTask(declaration, facts, projected, frames, probe, kinds);
+    const context = { facts: projected, modulesBuilt: new Set(modulesBuilt) };
+    const planned = planTask(declaration, facts, context, frames, probe, kinds);
     tasks.push(planned);
     if (planned.verdict.status !== 'change') continue;
     if (planned.verdict.facts) projected = patchFacts(projected, planned.verdict.facts);
+    for (const name of planned.verdict.facts?.modulesBuilt ?? []) modulesBuilt.add(name);
     for (const name of declaration.notify) {
       const set = notified.get(declaration.playIndex);
       if (set) set.add(name);
@@ -53,7 +56,7 @@ export function planHost(
 function planTask(
   declaration: Declaration,
   facts: HostFacts,
-  projected: HostFacts,
+  context: PlanContext,
   frames: ReadonlyMap<string, Frame>,
   probe: HostProbe,
   kinds: ReadonlyMap<string, ResourceKind>,
@@ -63,7 +66,6 @@ function planTask(
       return { declaration, verdict: { status: 'skipped', reason: 'the condition is false' }, steps: [] };
     const kind = kinds.get(declaration.kind)!;
     const current = parseAnswer(kind, declaration.input, probe.slots.get(declaration)!, frames);
-    const context = { facts: projected };
     const verdict = kind.plan(declaration.input, current, context);
     const steps = verdict.status === 'change' ? kind.steps(declaration.input, current, context) : [];
     return { declaration, verdict, steps };

@@ -10,12 +10,14 @@ import type { Connection, ScriptResult, Transport } from '../transport/connectio
 import { type HostPlan, type PlannedTask, planHost, reportTask } from './host-plan.ts';
 import { JobLogReader, type JobResult, parseResult } from './job-log.ts';
 import { followScript, forgetScript, launchScript, waitScript } from './job-script.ts';
+import { taskOutcome, verifyOutcome } from './outcome.ts';
 import { buildProbe, type HostProbe } from './probe.ts';
 
 const PROBE_DEADLINE = 180;
 const PROBE_BYTES = 16 * 1024 * 1024;
 const LOG_BYTES = 16 * 1024 * 1024;
 const RECONNECTS = [1, 3, 10];
+const BUSY_TRIES = 3;
 
 export interface SessionOptions {
   host: Host;
@@ -98,24 +100,29 @@ export class HostSession {
     );
   }
 
-  /** Runs the steps of a play as one detached job, follows it, and verifies by a fresh probe. */
+  /**
+   * Runs the steps of a play as one detached job, follows it, and verifies by a fresh probe. What that probe finds out of
+   * sync because of what was applied (a loaded module whose file is new) goes as a further job, until nothing is left.
+   */
   async apply(playIndex: number): Promise<void> {
     await this.guarded(async () => {
-      for (let attempt = 0; ; attempt++) {
-        const tasks = this.pending(playIndex);
+      const done = new Set<Declaration>();
+      let busy = 0;
+      for (;;) {
+        const tasks = this.due(playIndex, done);
         if (tasks.length === 0) return;
         const id = `${this.options.runId}-${randomBytes(4).toString('hex')}`;
         const result = await this.runJob(id, tasks);
-        if (result.status === 'busy' && attempt < 3) {
+        if (result.status !== 'busy') {
+          await this.verify(tasks, id);
+          if (this.failure) return;
+          for (const task of tasks) done.add(task.declaration);
+        } else if (busy++ < BUSY_TRIES) {
           await this.replan('probe', forgetScript([id]));
           await this.collectLeftJobs();
           if (this.failure) return;
-          continue;
-        }
-        if (result.status === 'busy')
+        } else
           throw this.error('E_BUSY', 'another job holds the lock', 'run it again when that job is through');
-        await this.verify(playIndex, tasks, id);
-        return;
       }
     });
   }
@@ -130,7 +137,15 @@ export class HostSession {
     const has = (status: TaskReport['status']) => tasks.some((t) => t.status === status);
     const status: HostStatus =
       this.failure?.status ??
-      (has('failed') ? 'failed' : has('pending') ? 'pending' : has('changed') ? 'changed' : 'ok');
+      (!this.plan
+        ? 'skipped'
+        : has('failed')
+          ? 'failed'
+          : has('pending')
+            ? 'pending'
+            : has('changed')
+              ? 'changed'
+              : 'ok');
     return {
       name: this.name,
       status,
@@ -152,6 +167,16 @@ export class HostSession {
     if (!connection) return;
     this.roundTrips += connection.roundTrips;
     await connection.close();
+  }
+
+  /** Tasks that a job is to apply now: what is `done` is not done twice, but for handlers that are notified anew. */
+  private due(playIndex: number, done: ReadonlySet<Declaration>): readonly PlannedTask[] {
+    const pending = this.pending(playIndex);
+    const tasks = pending.filter(({ declaration: d }) => !d.handler && !done.has(d));
+    const notified = new Set(tasks.flatMap(({ declaration }) => declaration.notify));
+    return pending.filter(
+      (t) => tasks.includes(t) || (t.declaration.handler && notified.has(t.declaration.task)),
+    );
   }
 
   private async connect(): Promise<Connection> {
@@ -221,7 +246,12 @@ export class HostSession {
     const deadline = steps.reduce((sum, { step }) => sum + (step.deadline ?? 300) + 70, 120);
     const result = await this.follow(id, mark, () => events, body, deadline);
     this.job = null;
-    this.settle(tasks, steps, result, logs);
+    if (result.status === 'busy') return result;
+    for (const task of tasks) {
+      const report = taskOutcome(this.name, task, steps, result, logs);
+      this.reports.set(task.declaration, report);
+      if (report.status !== 'pending') this.emit({ type: 'task-finished', host: this.name, report });
+    }
     return result;
   }
 
@@ -258,8 +288,7 @@ export class HostSession {
         if (error.code === 'E_LIMIT') body = [waitScript(id)];
         else if (['E_UNREACHABLE', 'E_TIMEOUT'].includes(error.code) && attempt < RECONNECTS.length) {
           await sleep(RECONNECTS[attempt]! * 1000, undefined, { signal: this.options.signal });
-          // Before the first byte of the log it is not known that the job started: launching it again is safe, as its
-          // folder is made anew and the lock keeps two apart.
+          // Before the first byte of the log it is not known that the job started: the launch script follows one that did.
           if (reader.bytes > 0 || !launch) body = [followScript(id, reader.bytes)];
         } else throw error;
       }
@@ -275,80 +304,17 @@ export class HostSession {
     return parseResult(result.frames.get('result')?.body ?? Buffer.alloc(0));
   }
 
-  /** Turns the result of a job into the reports of its tasks. */
-  private settle(
-    tasks: readonly PlannedTask[],
-    steps: readonly { task: PlannedTask; step: { title: string; deadline?: number } }[],
-    result: JobResult,
-    logs: ReadonlyMap<number, readonly string[]>,
-  ): void {
-    if (result.status === 'busy') return;
-    for (const task of tasks) {
-      const report = reportTask(task, this.name);
-      const own = steps.flatMap((s, index) => (s.task === task ? [index] : []));
-      const bad = own.find((index) => (result.steps.get(index) ?? '0') !== '0');
-      const complete = own.every((index) => result.steps.get(index) === '0');
-      if (bad !== undefined) {
-        report.status = 'failed';
-        report.error = this.stepError(task, steps[bad]!.step, result.steps.get(bad)!);
-        report.log = [...(logs.get(bad) ?? [])];
-      } else if (complete) report.status = 'changed';
-      else if (result.status === 'cut' && own.some((index) => !result.steps.has(index))) {
-        report.status = 'failed';
-        report.error = {
-          code: 'E_STEP',
-          message: 'the job was cut short: did the host go down?',
-          hint: 'run it again',
-          host: this.name,
-          task: task.declaration.task,
-        };
-      }
-      this.reports.set(task.declaration, report);
-      if (report.status !== 'pending') this.emit({ type: 'task-finished', host: this.name, report });
-    }
-  }
-
-  private stepError(task: PlannedTask, step: { title: string; deadline?: number }, rc: string): Diagnostic {
-    const place = { host: this.name, task: task.declaration.task, at: task.declaration.at };
-    if (rc === 'guard')
-      return {
-        code: 'E_CHANGED_SINCE_PLAN',
-        message: `${step.title}: what it changes is no longer as it was planned`,
-        hint: 'someone else changed the host meanwhile; plan again',
-        ...place,
-      };
-    const late = rc === '124' || rc === '137';
-    return {
-      code: 'E_STEP',
-      message: late
-        ? `${step.title}: not done after ${step.deadline ?? 300} s`
-        : `${step.title}: exit status ${rc}`,
-      hint: 'the last lines of its output are shown; mend the cause and run it again',
-      ...place,
-    };
-  }
-
   /** Probes again: what is still not as declared is a failure. Forgets the job, whose result has been seen. */
-  private async verify(playIndex: number, applied: readonly PlannedTask[], job: string): Promise<void> {
+  private async verify(applied: readonly PlannedTask[], job: string): Promise<void> {
     await this.replan('verify', forgetScript([job]));
-    for (const task of this.plan!.tasks) {
-      const { declaration, verdict } = task;
+    for (const { declaration } of applied) {
       const report = this.reports.get(declaration);
-      if (declaration.playIndex !== playIndex || report?.status === 'failed') continue;
-      const was = applied.find((t) => t.declaration === declaration);
-      if (verdict.status === 'blocked' || verdict.status === 'error')
-        this.reports.set(declaration, reportTask(task, this.name));
-      else if (was && report?.status === 'changed' && verdict.status === 'change' && !verdict.unpredictable) {
-        report.status = 'failed';
-        report.error = {
-          code: 'E_VERIFY',
-          message: `still not as declared after it was applied: ${verdict.changes.map((c) => c.path).join(', ')}`,
-          hint: 'something on the host changes it back, or the declaration can not be met there',
-          host: this.name,
-          task: declaration.task,
-          at: declaration.at,
-        };
-      }
+      const fresh = this.plan!.tasks.find((task) => task.declaration === declaration);
+      if (report?.status !== 'changed' || !fresh) continue;
+      const failed = verifyOutcome(this.name, fresh, report);
+      if (!failed) continue;
+      this.reports.set(declaration, failed);
+      this.emit({ type: 'task-finished', host: this.name, report: failed });
     }
     const failed = [...this.reports.values()].find((r) => r.status === 'failed');
     if (failed?.error) this.failure = { status: 'failed', error: failed.error };
@@ -362,7 +328,12 @@ export class HostSession {
       if (this.options.signal.aborted) {
         this.failure = {
           status: 'failed',
-          error: { code: 'E_INTERRUPTED', message: 'interrupted', host: this.name },
+          error: {
+            code: 'E_INTERRUPTED',
+            message: this.job ? `interrupted; job ${this.job} goes on there` : 'interrupted',
+            hint: this.job ? 'the next apply waits for it and collects its result' : undefined,
+            host: this.name,
+          },
         };
         return;
       }

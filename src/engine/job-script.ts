@@ -105,7 +105,8 @@ export interface JobSpec {
 /**
  * The script that writes a job to the host and starts it detached, as chunks for stdin. Frame `launch` answers:
  * `started`, `busy` (another job holds the lock), or says what is wrong with rc 1. Contents are checked by sha256
- * there before anything runs. A folder that a broken upload left is made anew.
+ * there before anything runs. A folder that a broken upload left is made anew; a job that was started already, by a
+ * script whose link was lost, is followed.
  */
 export function launchScript(job: JobSpec): (string | Buffer)[] {
   const chunks: (string | Buffer)[] = [];
@@ -117,6 +118,12 @@ for job_d in "$job_base" "$job_base/jobs" "$job_lock"; do
   [ -d "$job_d" ] || mkdir -p -m 0700 "$job_d" || job_fail "can not make $job_d"
   if [ -L "$job_d" ] || [ "$(stat -c %u "$job_d")" != "$(id -u)" ]; then job_fail "$job_d is not ours"; fi
 done
+job_go() { printf 'started\\n'; bf_e launch 0; job_follow; exit 0; }
+job_follow() {
+${followLines(job.id)}}
+job_pid=; [ -f "$job/pid" ] && read -r job_pid < "$job/pid"
+if [ -f "$job/result" ]; then job_go; fi
+if [ -n "$job_pid" ] && grep -q ${job.id} "/proc/$job_pid/cmdline" 2>/dev/null; then job_go; fi
 if [ -e "$job_lock/lock" ] && ! flock -n "$job_lock/lock" true; then printf 'busy\\n'; bf_e launch 0; exit 0; fi
 rm -rf "$job"; mkdir -m 0700 "$job" "$job/steps" "$job/payload" || job_fail "can not make $job"
 `);
@@ -143,9 +150,8 @@ ${files.join('')}printf '%s\\n' ${plan.join(' ')} > "$job/plan"
 ${writeFile('run.sh', runner)}${writeFile('meta', job.meta)}: > "$job/steps.done"; : > "$job/log"
 setsid sh "$job/run.sh" "$job" ${job.mark} "$job_lock" </dev/null >/dev/null 2>&1 &
 printf '%s\\n' "$!" > "$job/pid"
-printf 'started\\n'
-bf_e launch 0
-${followLines(job.id)}`);
+job_go
+`);
   return chunks;
 }
 

@@ -49,6 +49,12 @@ export async function runFleet(request: RunRequest): Promise<RunOutcome> {
     ...(request.playbook === undefined ? {} : { playbook: request.playbook }),
   });
   const sessions = new Map(names.map((name) => [name, session(request, name)]));
+  const onAbort = () => {
+    const running = [...sessions.values()].flatMap(({ name, job }) => (job ? [{ host: name, job }] : []));
+    const reason = typeof signal.reason === 'string' ? signal.reason : 'an interrupt';
+    sink({ at: Date.now(), type: 'interrupted', signal: reason, running });
+  };
+  signal.addEventListener('abort', onAbort, { once: true });
   const places = new Semaphore(request.connects ?? 32);
   await Promise.all(
     [...sessions.values()].map((host) =>
@@ -68,6 +74,7 @@ export async function runFleet(request: RunRequest): Promise<RunOutcome> {
   let declined = false;
   if (command === 'apply' && !signal.aborted) declined = !(await rollOut(request, sessions));
   await Promise.all([...sessions.values()].map((host) => host.close()));
+  signal.removeEventListener('abort', onAbort);
   const hosts = [...sessions.values()].map((host) => ({
     ...host.report(),
     ...(command === 'facts' && host.plan ? { facts: host.plan.facts } : {}),

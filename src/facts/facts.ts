@@ -50,6 +50,8 @@ export interface FactsPatch {
   /** kernel releases that have headers once this task is applied */
   headersAdded?: readonly string[];
   headersRemoved?: readonly string[];
+  /** kernel modules whose file for the running kernel this task makes anew */
+  modulesBuilt?: readonly string[];
 }
 
 /** Returns the facts as they are once a planned task is applied; the input is left alone. */

@@ -99,6 +99,8 @@ export interface Step {
 export interface PlanContext {
   /** facts as the tasks before this one will have left them */
   facts: HostFacts;
+  /** kernel modules whose file for the running kernel a task before this one will make anew */
+  modulesBuilt?: ReadonlySet<string>;
 }
 
 /**

@@ -79,8 +79,10 @@ async function execute(
   const interrupt = new AbortController();
   let signalled: NodeJS.Signals | undefined;
   const onSignal = (signal: NodeJS.Signals) => {
-    signalled ??= signal;
-    interrupt.abort();
+    // The second one does not wait for anything: jobs on hosts go on by themselves.
+    if (signalled) process.exit(signal === 'SIGTERM' ? EXIT.terminated : EXIT.interrupted);
+    signalled = signal;
+    interrupt.abort(signal);
   };
   process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
   const transport = createTransport({

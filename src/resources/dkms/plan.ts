@@ -57,7 +57,12 @@ function planPresent(input: Input<DkmsDesired>, state: DkmsState, facts: HostFac
   const changes = presentChanges(found, state, work);
   const warnings = warningsOf(found, state, work, facts);
   const extra = warnings.length > 0 ? { warnings } : {};
-  if (changes.length > 0) return { status: 'change', changes, ...extra };
+  if (changes.length > 0) {
+    const running = work.pending.some((kernel) => kernel.release === facts.kernel.release);
+    // The kernel names modules with underscores, whatever their files are called.
+    const modulesBuilt = found.conf.modules.map(({ installed }) => installed.replaceAll('-', '_'));
+    return { status: 'change', changes, ...(running ? { facts: { modulesBuilt } } : {}), ...extra };
+  }
   const lacking = work.kernels.find((kernel) => kernel.release === facts.kernel.release);
   if (lacking?.role === 'no-headers' && !lacking.installed)
     return {

@@ -33,13 +33,14 @@ const LOCKED_UP = 1 << 14;
 export function planModule(
   input: Input<KernelModuleDesired>,
   current: ModuleState,
-  { facts }: PlanContext,
+  context: PlanContext,
 ): ResourcePlan {
+  const { facts } = context;
   const { desired } = input;
   const gate =
     desired.state === 'absent' ? absentGate(desired, current) : loadedGate(desired, current, facts);
   if (gate) return gate;
-  const work = workOf(desired, current, facts);
+  const work = workOf(desired, current, context);
   const live = work.hold ? [] : work.live;
   const warnings = [...work.warnings];
   if (work.hold && work.live.length > 0 && work.files.length > 0)
@@ -52,8 +53,8 @@ export function planModule(
   return { status: 'ok', reason: okReason(desired, current), ...extra };
 }
 
-export function workOf(desired: KernelModuleDesired, current: ModuleState, facts: HostFacts): ModuleWork {
-  return desired.state === 'absent' ? absentWork(desired, current) : loadedWork(desired, current, facts);
+export function workOf(desired: KernelModuleDesired, current: ModuleState, context: PlanContext): ModuleWork {
+  return desired.state === 'absent' ? absentWork(desired, current) : loadedWork(desired, current, context);
 }
 
 function loadedGate(
@@ -101,7 +102,11 @@ function absentGate({ name }: KernelModuleDesired, current: ModuleState): Resour
     : undefined;
 }
 
-function loadedWork(desired: KernelModuleDesired, current: ModuleState, facts: HostFacts): ModuleWork {
+function loadedWork(
+  desired: KernelModuleDesired,
+  current: ModuleState,
+  { facts, modulesBuilt }: PlanContext,
+): ModuleWork {
   const { name } = desired;
   const { loaded, file } = current;
   const files = [...optionsChange(desired, current), ...bootChange(desired, current)];
@@ -120,7 +125,15 @@ function loadedWork(desired: KernelModuleDesired, current: ModuleState, facts: H
     return { files, live: [change], warnings, ...(hold ? { hold } : {}) };
   }
   const live = parameterChanges(desired, current);
-  if (!file) warnings.push(`${name} is loaded, but there is no file of it for ${facts.kernel.release}`);
+  if (modulesBuilt?.has(name.replaceAll('-', '_')))
+    live.unshift({
+      path: 'srcversion',
+      from: loaded.srcversion,
+      to: 'known after apply',
+      action: '±',
+      reason: 'a task before this one builds it anew',
+    });
+  else if (!file) warnings.push(`${name} is loaded, but there is no file of it for ${facts.kernel.release}`);
   else if (file.srcversion !== '' && loaded.srcversion !== '' && file.srcversion !== loaded.srcversion)
     live.unshift({
       path: 'srcversion',

@@ -23,10 +23,10 @@ import type { KernelModuleDesired } from './schema.ts';
 export function moduleSteps(
   { desired }: Input<KernelModuleDesired>,
   current: ModuleState,
-  { facts }: PlanContext,
+  context: PlanContext,
 ): Step[] {
   const { name } = desired;
-  const work = workOf(desired, current, facts);
+  const work = workOf(desired, current, context);
   const live = work.hold ? [] : work.live;
   const steps: Step[] = [];
   if (desired.state === 'absent') {
