@@ -24,7 +24,7 @@ export interface FrameParserOptions {
 /**
  * Reads a host's stdout, in chunks split anywhere, into frames. Control lines are `NONCE VERB …` between two newlines
  * that belong to them: `h` the script has begun, `b ID` and `e ID RC` around a body, `q RC` the script has ended. A body
- * is exact, with or without a newline of its own at its end. What stands outside frames is dropped. A frame that is
+ * is exact, with or without a newline of its own at its end; a streamed one may end with a newline too many. What stands outside frames is dropped. A frame that is
  * still open when another begins or the script ends was cut by its own commands: it is dropped, so it gives no answer.
  * Work is linear in the bytes, memory is bounded by `maxBytes`.
  */
@@ -37,6 +37,8 @@ export class FrameParser {
   private readonly marker: Buffer;
   private readonly options: FrameParserOptions;
   private pending: Buffer | null = null;
+  /** bytes at the start of `pending` that a streamed frame has been given already */
+  private given = 0;
   private open: { id: string; streamed: boolean; chunks: Buffer[] } | null = null;
   private bytes = 0;
   private frames = 0;
@@ -64,23 +66,30 @@ export class FrameParser {
       throw limit(`the host sent more than ${this.options.maxBytes} bytes`, 'its output was cut off there');
     const data = this.pending ? Buffer.concat([this.pending, chunk]) : chunk;
     this.pending = null;
+    const given = this.given;
+    this.given = 0;
     let from = 0;
     while (from < data.length && this.status === null) {
       const at = data.indexOf(this.marker, from);
       if (at < 0) {
         const held = this.markerPrefix(data, from);
-        this.take(data.subarray(from, held));
-        if (held < data.length) this.pending = Buffer.from(data.subarray(held));
+        // Who follows a stream sees a line as it ends, not when the next one begins.
+        const end = this.open?.streamed ? held + 1 : held;
+        this.take(data.subarray(Math.max(from, given), end));
+        if (held < data.length) {
+          this.pending = Buffer.from(data.subarray(held));
+          this.given = end - held;
+        }
         return;
       }
       const line = at + this.marker.length;
       const end = data.subarray(line, line + MAX_CONTROL + 1).indexOf(NEWLINE);
       if (end < 0 && data.length - line <= MAX_CONTROL) {
-        this.take(data.subarray(from, at));
+        this.take(data.subarray(Math.max(from, given), at));
         this.pending = Buffer.from(data.subarray(at));
         return;
       }
-      this.take(data.subarray(from, at));
+      this.take(data.subarray(Math.max(from, given), at));
       this.control(end < 0 ? '' : data.toString('latin1', line, line + end));
       from = line + end + 1;
     }

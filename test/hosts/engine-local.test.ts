@@ -1,11 +1,14 @@
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { runFleet } from '../../src/engine/run.ts';
 import type { Command, FleetEvent } from '../../src/events/events.ts';
+import type { Host } from '../../src/inventory/host.ts';
+import { FleetError } from '../../src/lib/errors.ts';
 import type { Declaration } from '../../src/playbook/declaration.ts';
 import { command } from '../../src/resources/command/index.ts';
+import type { Connection, Transport } from '../../src/transport/connection.ts';
 import { createLocalTransport } from '../../src/transport/index.ts';
 
 let folder: string;
@@ -30,7 +33,13 @@ function task(name: string, desired: object, more: Partial<Declaration> = {}): D
   };
 }
 
-async function run(verb: Command, tasks: Declaration[]) {
+interface RunOptions {
+  transport?: Transport;
+  signal?: AbortSignal;
+  onEvent?: (event: FleetEvent) => void;
+}
+
+async function run(verb: Command, tasks: Declaration[], options: RunOptions = {}) {
   const events: FleetEvent[] = [];
   const host = { name: 'here', groups: [], connection: { address: 'local' }, vars: {} };
   const play = {
@@ -41,7 +50,7 @@ async function run(verb: Command, tasks: Declaration[]) {
     maxFailPercentage: 100,
     declarations: () => tasks,
   };
-  const transport = createLocalTransport();
+  const transport = options.transport ?? createLocalTransport();
   const { report } = await runFleet({
     command: verb,
     runId: `test-${process.pid}`,
@@ -49,12 +58,40 @@ async function run(verb: Command, tasks: Declaration[]) {
     hosts: new Map([['here', host]]),
     kinds: new Map([['command', command]]),
     transport,
-    sink: (event) => events.push(event),
-    signal: new AbortController().signal,
+    sink: (event) => {
+      events.push(event);
+      options.onEvent?.(event);
+    },
+    signal: options.signal ?? new AbortController().signal,
   });
   await transport.close();
   return { report, host: report.hosts[0]!, events };
 }
+
+/** A link that breaks once, when the host has said that the job was launched and before a byte of its log was seen. */
+function breakingAtLaunch(): Transport & { broken: number } {
+  const inner = createLocalTransport();
+  const transport = {
+    broken: 0,
+    async connect(host: Host): Promise<Connection> {
+      const connection = await inner.connect(host);
+      const run = connection.run.bind(connection);
+      connection.run = async (request) => {
+        if (!request.streamId || transport.broken > 0) return run(request);
+        const { onChunk: _, ...blind } = request;
+        await run({ ...blind, isLast: (frame) => frame.id === 'launch' });
+        transport.broken++;
+        await connection.close();
+        throw new FleetError({ code: 'E_UNREACHABLE', message: 'the link broke', host: host.name });
+      };
+      return connection;
+    },
+    close: () => inner.close(),
+  };
+  return transport;
+}
+
+const linesOf = (path: string) => readFileSync(path, 'utf8').trim().split('\n').length;
 
 describe('the engine on this machine', () => {
   it('plans, applies as a detached job, verifies, and has nothing to do then', async () => {
@@ -108,5 +145,67 @@ describe('the engine on this machine', () => {
     ]);
     expect(existsSync(told)).toBe(true);
     expect((await run('plan', tasks)).host).toMatchObject({ status: 'ok', changes: 0 });
+  });
+
+  it('applies what an applied task put out of sync, and what that notifies', async () => {
+    const made = join(folder, 'made');
+    const told = join(folder, 'told');
+    const rang = join(folder, 'rang');
+    const inSync = ['sh', '-c', `! test -e ${made} || test -e ${told}`];
+    const tasks = [
+      task('make it', { argv: ['touch', made], creates: made }),
+      task('follows', { argv: ['touch', told], unless: inSync }, { notify: ['ring'] }),
+      task('ring', { argv: ['touch', rang] }, { handler: true }),
+    ];
+    const { host } = await run('apply', tasks);
+    expect(host.tasks.map((t) => [t.task, t.status])).toEqual([
+      ['make it', 'changed'],
+      ['follows', 'changed'],
+      ['ring', 'changed'],
+    ]);
+    expect(existsSync(rang)).toBe(true);
+    expect((await run('plan', tasks)).host.status).toBe('ok');
+  });
+
+  it('runs a job once whose link broke right after the launch', async () => {
+    const log = join(folder, 'log');
+    const transport = breakingAtLaunch();
+    const { host } = await run('apply', [task('say', { argv: ['sh', '-c', `sleep 2; echo x >> ${log}`] })], {
+      transport,
+    });
+    expect(transport.broken).toBe(1);
+    expect(host.status).toBe('changed');
+    expect(linesOf(log)).toBe(1);
+    expect(existsSync('/var/lib/blkfleet/jobs')).toBe(false);
+  });
+
+  it('leaves a job to itself when interrupted, and the next run collects it', async () => {
+    const made = join(folder, 'made');
+    const tasks = [task('slow', { argv: ['sh', '-c', `sleep 3; echo x >> ${made}`], creates: made })];
+    const interrupt = new AbortController();
+    const { host, events } = await run('apply', tasks, {
+      signal: interrupt.signal,
+      onEvent: (event) => {
+        if (event.type === 'task-started') setTimeout(() => interrupt.abort('SIGINT'), 200);
+      },
+    });
+    const told = events.find((e) => e.type === 'interrupted');
+    expect(told).toMatchObject({ signal: 'SIGINT', running: [{ host: 'here' }] });
+    expect(host).toMatchObject({ status: 'failed', error: { code: 'E_INTERRUPTED' } });
+    expect(existsSync(made)).toBe(false);
+    const next = await run('apply', tasks);
+    expect(next.host.status).toBe('ok');
+    expect(linesOf(made)).toBe(1);
+    expect(existsSync('/var/lib/blkfleet/jobs')).toBe(false);
+  });
+
+  it('does not contact a host after an interrupt', async () => {
+    const interrupt = new AbortController();
+    interrupt.abort('SIGTERM');
+    const { host, report } = await run('plan', [task('any', { argv: ['true'] })], {
+      signal: interrupt.signal,
+    });
+    expect(host).toMatchObject({ status: 'skipped', tasks: [], error: null });
+    expect(report.summary).toMatchObject({ hosts: 1, ok: 0 });
   });
 });

@@ -74,6 +74,26 @@ describe('frames', () => {
     expect(answers).toEqual([['log', 0, '']]);
   });
 
+  it('hands a line over when it ends, and loses or doubles nothing wherever the stream is split', () => {
+    const seen: string[] = [];
+    const parser = new FrameParser({
+      nonce,
+      maxBytes: 1 << 20,
+      streamId: 'log',
+      onFrame: () => {},
+      onChunk: (chunk) => seen.push(chunk.toString()),
+    });
+    parser.push(Buffer.from(`${line('h')}${line('b log')}one\n`));
+    expect(seen.join('')).toBe('one\n');
+    const log = `a\n\n${nonce}\nb\n`;
+    const text = `${line('h')}${line('b log')}${log}${line('e log 0')}${line('q 0')}`;
+    for (let at = 0; at <= text.length; at++) {
+      const { streamed } = parse([text.slice(0, at), text.slice(at)], { streamId: 'log' });
+      expect([log, `${log}\n`]).toContain(streamed);
+    }
+    expect([log, `${log}\n`]).toContain(parse([...text], { streamId: 'log' }).streamed);
+  });
+
   it.each([
     ['an unknown verb', line('z 1')],
     ['an id with other characters', line('b ../x')],
