@@ -57,7 +57,7 @@ function build(finish: (code: number) => void): Command {
     .option('--check', 'only plan')
     .option('-y, --yes', 'do not ask before more than the canary is changed');
   playbook('audit', 'report drift, host by host, exceptions first')
-    .option('--format <format>', 'table or json', 'table')
+    .option('--format <format>', 'table, json or junit (default: table)')
     .option('--output <file>', 'write the report there');
   fleet('facts', 'what hosts tell about themselves').action(async (flags: FleetFlags) => {
     const { factsCommand } = await import('./commands/run.ts');

@@ -1,4 +1,5 @@
-import type { RunReport } from '../events/events.ts';
+import type { DiffEntry, RunReport } from '../events/events.ts';
+import { firstDifference } from '../lib/unified-diff.ts';
 
 // What JSON may hold as it is but a terminal would act on or hide; each of these stands inside a string.
 const unprintable = /[\p{Cc}\p{Cf}\p{Co}\p{Cn}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/gu;
@@ -19,7 +20,7 @@ export function toDocument(report: RunReport): object {
         task,
         kind,
         status,
-        diff: diff.map(({ path, from, to }) => ({ path, from, to })),
+        diff: diff.map(difference),
         error,
       })),
       error: host.error,
@@ -27,6 +28,19 @@ export function toDocument(report: RunReport): object {
     })),
     summary: { hosts, ok, changed, failed, unreachable, pending },
   };
+}
+
+/** The fixed shape of a difference; for changed contents each side also says its first line that differs. */
+function difference({ path, from, to, text }: DiffEntry): {
+  path: string;
+  from: string | null;
+  to: string | null;
+} {
+  const first = text === undefined || from === null || to === null ? null : firstDifference(text);
+  if (!first) return { path, from, to };
+  const side = (line: string | null) =>
+    `line ${first.line}: ${line === null ? 'nothing' : JSON.stringify(line)}`;
+  return { path, from: `${from}, ${side(first.from)}`, to: `${to}, ${side(first.to)}` };
 }
 
 /**

@@ -1,7 +1,7 @@
 import type { HostReport, RunReport, TaskReport } from '../events/events.ts';
 import { displayWidth, printable } from '../lib/terminal.ts';
+import { diffFile, firstDifference } from '../lib/unified-diff.ts';
 import { errorText, ownError, taskText } from './describe.ts';
-import { diffFile, firstDifference } from './diff-text.ts';
 import { fitLine, plural, type Segment, wrap } from './layout.ts';
 import { statusMark, type Tone } from './paint.ts';
 import { openPage, type PrintOptions } from './plan-printer.ts';

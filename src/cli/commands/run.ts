@@ -9,6 +9,7 @@ import { bindPlaybook } from '../../playbook/bind.ts';
 import type { BoundPlay } from '../../playbook/declaration.ts';
 import { loadPlaybook } from '../../playbook/load.ts';
 import { toJson } from '../../report/json.ts';
+import { toJunit } from '../../report/junit.ts';
 import { writeReport } from '../../report/write.ts';
 import { kinds } from '../../resources/index.ts';
 import { createTransport } from '../../transport/index.ts';
@@ -37,6 +38,8 @@ export interface RunFlags {
   becomePasswordFile?: string | undefined;
 }
 
+const formats = ['table', 'json', 'junit'] as const;
+type Format = (typeof formats)[number];
 type Verb = Extract<Command, 'plan' | 'apply' | 'audit' | 'facts'>;
 
 /** `plan`, `apply` and `audit`: returns the exit code. @throws FleetError when the request is wrong */
@@ -71,9 +74,10 @@ async function execute(
   hosts: Parameters<typeof runFleet>[0]['hosts'],
   playbook?: string,
 ): Promise<number> {
-  const json = flags.json === true || flags.format === 'json';
+  const format = oneOf('--format', flags.format ?? (flags.json ? 'json' : 'table'), formats);
+  if (flags.json && format !== 'json')
+    throw new FleetError({ code: 'E_USAGE', message: `--json and --format ${format} exclude each other` });
   const hostKeys = oneOf('--host-keys', flags.hostKeys, ['strict', 'accept-new'] as const);
-  oneOf('--format', flags.format ?? 'table', ['table', 'json']);
   const password = await becomePassword(flags);
   const progress = createProgress({ stream: process.stderr, verbose: flags.verbose });
   const interrupt = new AbortController();
@@ -118,7 +122,7 @@ async function execute(
         : {}),
     });
     await progress.stop();
-    await tell(outcome.report, flags, json);
+    await tell(outcome.report, flags, format);
     writeStatistics(outcome.roundTrips);
     if (signalled) return signalled === 'SIGTERM' ? EXIT.terminated : EXIT.interrupted;
     return exitCode(outcome.report);
@@ -130,8 +134,9 @@ async function execute(
 }
 
 /** The result goes to stdout, or to --output; beside JSON people read it on stderr. */
-async function tell(report: RunReport, flags: RunFlags, json: boolean): Promise<void> {
-  const stream = json ? process.stderr : process.stdout;
+async function tell(report: RunReport, flags: RunFlags, format: Format): Promise<void> {
+  const machine = format !== 'table';
+  const stream = machine ? process.stderr : process.stdout;
   const page = { columns: stream.columns ?? 100, colour: wantsColour(stream), verbose: flags.verbose > 0 };
   const text =
     report.command === 'audit'
@@ -139,10 +144,10 @@ async function tell(report: RunReport, flags: RunFlags, json: boolean): Promise<
       : report.command === 'plan'
         ? printPlan(report.hosts, page)
         : printSummary(report, page);
-  const document = json ? toJson(report) : text;
+  const document = format === 'json' ? toJson(report) : format === 'junit' ? toJunit(report) : text;
   if (flags.output !== undefined) await writeReport(flags.output, document);
   else process.stdout.write(document);
-  if (json && flags.output === undefined && report.command !== 'facts') process.stderr.write(text);
+  if (machine && flags.output === undefined && report.command !== 'facts') process.stderr.write(text);
 }
 
 /** The exit code of a run, by the table of exit-code.ts: failures first, then unreachable, then pending. */

@@ -42,6 +42,15 @@ describe('toJson', () => {
     await expect(toJson(run(fleet()))).toMatchFileSnapshot('../../fixtures/report/fleet.json');
   });
 
+  it('names the line where contents first differ', () => {
+    const text = '--- /etc/x\n+++ /etc/x\n@@ -1,2 +1,2 @@\n a\n-b "1"\n+b "2"\n';
+    const diff = [{ path: '/etc/x content', from: 'sha256:1', to: 'sha256:2', text }];
+    const report = run([host('a', { tasks: [task({ status: 'pending', diff })] })], 'audit');
+    expect(JSON.parse(toJson(report)).hosts[0].tasks[0].diff).toEqual([
+      { path: '/etc/x content', from: 'sha256:1, line 2: "b \\"1\\""', to: 'sha256:2, line 2: "b \\"2\\""' },
+    ]);
+  });
+
   it('carries facts where the report has them', () => {
     const facts = { kernel: { release: '6.1' } };
     const document = JSON.parse(toJson(run([{ ...host('a'), facts } as never], 'facts')));

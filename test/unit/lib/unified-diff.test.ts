@@ -1,6 +1,6 @@
 import { createTwoFilesPatch } from 'diff';
 import { describe, expect, it } from 'vitest';
-import { diffFile, firstDifference } from '../../../src/ui/diff-text.ts';
+import { diffFile, firstDifference } from '../../../src/lib/unified-diff.ts';
 
 const lines = (count: number) => Array.from({ length: count }, (_, index) => `line ${index + 1}`);
 const patch = (from: string[], to: string[], context = 3) =>
