@@ -1,33 +1,9 @@
 import { dkms } from '../../src/resources/dkms/index.ts';
 import type { Input, ResourcePlan } from '../../src/resources/kind.ts';
 import { dkmsRoot } from './dkms-root.ts';
-import { type ChrootHost, folderAsset, planOn, runSteps } from './run-steps.ts';
+import { type ChrootHost, planOn, runSteps } from './run-steps.ts';
 
 export const { root, kernel: KERNEL, other: OTHER } = await dkmsRoot();
-export const NAME = 'blkfleet-hello';
-
-const fixture = new URL('../fixtures/dkms-hello', import.meta.url).pathname;
-
-/** dkms-hello, or one of its variants: another version, a build that fails for one kernel or all, more of dkms.conf. */
-export function hello(
-  variant: { version?: string; broken?: readonly string[]; conf?: string } = {},
-): Input<unknown> {
-  const { version = '1.0', broken, conf = '' } = variant;
-  const source = folderAsset(fixture, {
-    'dkms.conf': (text) => text.replace('"1.0"', `"${version}"`) + conf,
-    'blkfleet_hello.c': (text) => {
-      const versioned = text.replace('MODULE_VERSION("1.0")', `MODULE_VERSION("${version}")`);
-      return broken
-        ? `${versioned}\n#ifdef BLKFLEET_BROKEN\n#error "it does not build here"\n#endif\n`
-        : versioned;
-    },
-    Kbuild: (text) =>
-      broken
-        ? `${text}ifneq (,$(filter ${broken.join(' ')},$(KERNELRELEASE)))\nccflags-y += -DBLKFLEET_BROKEN\nendif\n`
-        : text,
-  });
-  return { desired: dkms.schema.parse({ source: 'dkms-hello' }), assets: { source } };
-}
 
 /** Plans and applies, and plans again. */
 export async function converge(host: ChrootHost, input: Input<unknown>) {

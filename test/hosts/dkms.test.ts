@@ -1,6 +1,9 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { dkms } from '../../src/resources/dkms/index.ts';
-import { converge, hello, KERNEL, ko, NAME, OTHER, paths, plan, root, treeText } from './dkms-host.ts';
+import { hello, NAME } from './dkms-hello.ts';
+import { converge, KERNEL, ko, OTHER, paths, plan, root, treeText } from './dkms-host.ts';
 import { type ChrootHost, chrootHost, planOn, runSteps } from './run-steps.ts';
 
 /** a host on which 1.0 is installed for both kernels; never written to again */
@@ -186,13 +189,23 @@ head -c 65536 /dev/zero > "$root/lib/modules/${KERNEL}/updates/dkms/other" 2>/de
   expect(paths(after)).not.toContain(`kernel.${OTHER}.installed`);
 });
 
-test('a build that was killed converges with the next run', async () => {
+test('a build that was killed in the middle converges with the next run', async () => {
   const bare = host('bare');
   const { steps } = await planOn(bare, dkms, hello(), await bare.facts(KERNEL));
   const build = steps.findIndex((step) => step.title.startsWith('build'));
-  await runSteps(bare, [...steps.slice(0, build), { ...steps[build]!, deadline: 1.5 }]);
-  const cut = await plan(bare, hello());
-  expect(paths(cut)).toContain(`kernel.${KERNEL}.built`);
+  expect((await runSteps(bare, steps.slice(0, build))).rc).toBe(0);
+  const log = join(bare.upper, `var/lib/dkms/${NAME}/1.0/build/make.log`);
+  const cut = await bare.run(steps[build]!.script, {
+    env: { BF_PAYLOAD: '/run/bf', BF_TMP: '/run/tmp' },
+    killWhen: () => existsSync(log) && readFileSync(log, 'utf8').includes('CC [M]'),
+  });
+  expect(cut.rc).not.toBe(0);
+  const left = await plan(bare, hello());
+  expect(left.status === 'change' && left.changes[0]).toMatchObject({
+    path: `kernel.${KERNEL}.built`,
+    from: 'failed (rc 255)',
+    reason: expect.stringContaining('cut off'),
+  });
   const { applied, after } = await converge(bare, hello());
   expect(applied.rc, applied.text).toBe(0);
   expect(after.status).toBe('ok');

@@ -15,9 +15,17 @@ export interface Outcome {
   text: string;
 }
 
+export interface RunOptions {
+  env?: Record<string, string>;
+  /** seconds until everything is killed; default 600 */
+  deadline?: number;
+  /** asked often: everything is killed as soon as it is true */
+  killWhen?: () => boolean;
+}
+
 /** A root file system with a writable layer of its own; each command has its own mounts and processes, so none is left. */
 export interface ChrootHost {
-  run(script: string, options?: { env?: Record<string, string>; deadline?: number }): Promise<Outcome>;
+  run(script: string, options?: RunOptions): Promise<Outcome>;
   /** facts as the engine reads them, with the running kernel set to `release` where it is given */
   facts(release?: string): Promise<HostFacts>;
   /** the writable layer as this machine sees it: for putting files in, between commands */
@@ -32,7 +40,8 @@ export interface ChrootHost {
 export function chrootHost(lower: string, mounts = ''): ChrootHost {
   const base = mkdtempSync(join(process.env.BLKFLEET_TEST_DIR ?? tmpdir(), 'blkfleet-root-'));
   for (const name of ['upper', 'work', 'root', 'payload']) mkdirSync(join(base, name));
-  const run: ChrootHost['run'] = (script, { env = {}, deadline = 600 } = {}) => {
+  const run: ChrootHost['run'] = (script, options = {}) => {
+    const { env = {} } = options;
     const file = join(base, 'script');
     writeFileSync(file, script);
     const exports = Object.entries(env).map(([key, value]) => `${key}=${shellQuote(value)}`);
@@ -48,7 +57,7 @@ ${mounts}
 exec chroot "$root" env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C ${exports.join(' ')} \\
   sh -c 'cd /; umask 077; exec sh $0 /run/script' ${env.BF_PAYLOAD ? '-eu' : '+e'}
 `;
-    return collect('unshare', ['-m', '-p', '-f', '--kill-child', 'sh', '-c', outer], deadline);
+    return collect('unshare', ['-m', '-p', '-f', '--kill-child', 'sh', '-c', outer], options);
   };
   return {
     run,
@@ -61,12 +70,17 @@ exec chroot "$root" env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bi
   };
 }
 
-function collect(command: string, args: readonly string[], deadline: number): Promise<Outcome> {
+function collect(
+  command: string,
+  args: readonly string[],
+  { deadline = 600, killWhen }: RunOptions,
+): Promise<Outcome> {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
     const out: Buffer[] = [];
     const all: Buffer[] = [];
     const timer = setTimeout(() => child.kill('SIGKILL'), deadline * 1000);
+    const watch = setInterval(() => killWhen?.() && child.kill('SIGKILL'), 10);
     child.stdout.on('data', (chunk: Buffer) => {
       out.push(chunk);
       all.push(chunk);
@@ -75,6 +89,7 @@ function collect(command: string, args: readonly string[], deadline: number): Pr
     child.on('error', reject);
     child.on('close', (code) => {
       clearTimeout(timer);
+      clearInterval(watch);
       resolve({ rc: code ?? 255, stdout: Buffer.concat(out), text: Buffer.concat(all).toString('utf8') });
     });
   });
