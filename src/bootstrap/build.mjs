@@ -1,4 +1,5 @@
 // Bundles the CLI: ESM with splitting, so that `--help` loads no library; ssh2 stays outside to keep its native addon.
+// Argument: another folder than dist, which is emptied.
 import { rm } from 'node:fs/promises';
 import { build } from 'esbuild';
 
@@ -9,10 +10,11 @@ const banner =
 
 const root = new URL('../../', import.meta.url);
 process.chdir(new URL('.', root).pathname);
-await rm('dist', { recursive: true, force: true });
+const outdir = process.argv[2] ?? 'dist';
+await rm(outdir, { recursive: true, force: true });
 await build({
   entryPoints: { cli: 'src/cli/main.ts' },
-  outdir: 'dist',
+  outdir,
   bundle: true,
   splitting: true,
   format: 'esm',
