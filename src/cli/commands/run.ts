@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
+import { setMaxListeners } from 'node:events';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { runFleet } from '../../engine/run.ts';
 import type { Command, FleetEvent, RunReport } from '../../events/events.ts';
 import { loadInventory } from '../../inventory/load.ts';
@@ -81,6 +82,8 @@ async function execute(
   const password = await becomePassword(flags);
   const progress = createProgress({ stream: process.stderr, verbose: flags.verbose });
   const interrupt = new AbortController();
+  // Every host listens while something runs there.
+  setMaxListeners(0, interrupt.signal);
   let signalled: NodeJS.Signals | undefined;
   const onSignal = (signal: NodeJS.Signals) => {
     // The second one does not wait for anything: jobs on hosts go on by themselves.
@@ -166,7 +169,8 @@ function writeStatistics(roundTrips: readonly number[]): void {
   const statistics = {
     roundTrips: { max: Math.max(0, ...roundTrips), hosts: roundTrips.length },
     cpuSeconds: (user + system) / 1e6,
-    maxRssKiB: process.resourceUsage().maxRSS,
+    // Not ru_maxrss, which a process takes over from the one that started it.
+    peakRssKiB: Number(/^VmHWM:\s*(\d+) kB$/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1]),
   };
   writeFileSync(file, `${JSON.stringify(statistics)}\n`);
 }

@@ -18,6 +18,8 @@ export interface FleetOptions {
   packages?: readonly string[];
   /** another root file system than the shared one */
   root?: HostRoot;
+  /** a folder over the root of every host: the `upper` of another host, copied with its attributes */
+  layer?: string;
   /** progress of what has to be built or fetched first */
   log?: Log;
 }
@@ -107,7 +109,7 @@ export async function createFleet(options: FleetOptions): Promise<Fleet> {
   const inventoryFile = join(folder, 'inventory.yaml');
   writeFileSync(inventoryFile, inventory(addresses, keyFile));
 
-  const supervisor = new Supervisor(folder, root.folder);
+  const supervisor = new Supervisor(folder, root.folder, options.layer);
   try {
     await supervisor.ready;
     if (repository) await supervisor.serve(repository);
@@ -143,6 +145,15 @@ function inventory(addresses: ReadonlyMap<string, string>, keyFile: string): str
 ${hosts.join('')}`;
 }
 
+/** Little, so that hosts have nothing of ours; the mark by which the test runner finds what a test leaves stays. */
+function supervisorEnvironment(): NodeJS.ProcessEnv {
+  const { BLKFLEET_TEST_RUN: mark } = process.env;
+  return {
+    PATH: '/usr/sbin:/usr/bin:/sbin:/bin',
+    ...(mark === undefined ? {} : { BLKFLEET_TEST_RUN: mark }),
+  };
+}
+
 /** The process that holds the namespaces: see supervisor.sh. */
 class Supervisor {
   readonly folder: string;
@@ -153,16 +164,16 @@ class Supervisor {
   private readonly waiting = new Map<string, (pid: number) => void>();
   private stderr = '';
 
-  constructor(folder: string, root: string) {
+  constructor(folder: string, root: string, layer: string | undefined) {
     this.folder = folder;
     // A session of its own: a Ctrl-C at the terminal is for the test, and the end of stdin is what ends a fleet.
     this.child = spawn(
       'unshare',
       [
         ...['--mount', '--net', '--pid', '--fork', '--kill-child=KILL', '--propagation', 'private'],
-        ...['sh', join(here, 'supervisor.sh'), folder, root],
+        ...['sh', join(here, 'supervisor.sh'), folder, layer === undefined ? root : `${layer}:${root}`],
       ],
-      { stdio: ['pipe', 'pipe', 'pipe'], detached: true, env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' } },
+      { stdio: ['pipe', 'pipe', 'pipe'], detached: true, env: supervisorEnvironment() },
     );
     this.child.stdin?.on('error', () => {});
     this.child.stderr?.on('data', (text) => {

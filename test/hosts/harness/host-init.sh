@@ -1,6 +1,6 @@
 #!/bin/sh
 # Makes one host and becomes its sshd, process 1 of the host's namespaces.
-# Arguments: the fleet's folder, the shared root file system, the host's name, its address.
+# Arguments: the fleet's folder, the layers under the hosts' own, the host's name, its address.
 set -eu
 folder=$1 root=$2 name=$3 address=$4
 host=$folder/mnt/$name

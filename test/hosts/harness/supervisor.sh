@@ -1,7 +1,7 @@
 #!/bin/sh
 # Holds a fleet together: process 1 of the fleet's own pid, mount and network namespaces. It starts hosts as its stdin
 # says, and when stdin ends - also when the test is killed - everything ends with it.
-# Arguments: the fleet's folder, the shared root file system.
+# Arguments: the fleet's folder, the layers under the hosts' own.
 set -u
 folder=$1 root=$2
 here=${0%/*}

@@ -1,0 +1,14 @@
+// The benchmark's command: sets up what a bare machine lacks, builds the CLI, and runs bench.ts.
+import { spawnSync } from 'node:child_process';
+import { register } from 'node:module';
+import { fileURLToPath } from 'node:url';
+import { debianPackages } from '../../src/bootstrap/packages.mjs';
+import { installDebianPackages } from '../setup/debian-packages.mjs';
+import { installNpmPackages } from '../setup/npm-packages.mjs';
+
+process.chdir(fileURLToPath(new URL('../..', import.meta.url)));
+if (!installNpmPackages() || !installDebianPackages(debianPackages.test)) process.exit(1);
+if (spawnSync('node', ['src/bootstrap/build.mjs'], { stdio: 'inherit' }).status !== 0) process.exit(1);
+register('../setup/typescript-hooks.mjs', import.meta.url);
+const { main } = await import('./bench.ts');
+process.exitCode = await main(process.argv.slice(2));
