@@ -5,8 +5,8 @@
 #include <linux/module.h>
 #include <linux/slab.h>
 
-#include "data.h"
 #include "device.h"
+#include "io.h"
 
 static int vblk_open(struct inode *inode, struct file *file)
 {
@@ -64,20 +64,20 @@ static struct miscdevice vblk_misc = {
 
 static int __init vblk_module_init(void)
 {
-	int ret = vblk_data_init();
+	int ret = vblk_io_init();
 
 	if (ret)
 		return ret;
 	ret = misc_register(&vblk_misc);
 	if (ret)
-		vblk_data_exit();
+		vblk_io_exit();
 	return ret;
 }
 
 static void __exit vblk_module_exit(void)
 {
 	misc_deregister(&vblk_misc);
-	vblk_data_exit();
+	vblk_io_exit();
 }
 
 module_init(vblk_module_init);

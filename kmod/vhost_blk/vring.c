@@ -69,7 +69,7 @@ int vblk_vring_start(struct vblk_vring *vring)
 	vring->used_idx = from_guest16(vring, idx);
 	vring->published = vring->used_idx;
 	vring->signalled_valid = false;
-	vring->wants_kick = true;
+	vring->wants_kick = false;
 	vring->reason = NULL;
 	return 0;
 }

@@ -12,9 +12,10 @@ shift 2
 output=$(dirname "$header")
 mkdir -p "$output"
 log=$output/.probe.log
-# -Werror: a wrong argument type or a missing declaration is only a warning in some kernels' flags.
+# A wrong argument type or a missing declaration is only a warning in some kernels' flags; others must not count.
 compiles() {
-	"$@" -Werror -Wno-unused -fsyntax-only "$probe" >"$log" 2>&1
+	"$@" -Wno-error -Werror=implicit-function-declaration -Werror=incompatible-pointer-types -Werror=int-conversion \
+		-fsyntax-only "$probe" >"$log" 2>&1
 }
 
 {

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef VHOST_BLK_DATA_H
+#define VHOST_BLK_DATA_H
+
+#include <linux/bvec.h>
+#include <linux/types.h>
+
+#include "mem.h"
+
+struct block_device;
+struct vblk_piece;
+
+/* Pages of a small request, which needs no allocation for them. */
+#define VBLK_FEW_PAGES 4
+
+/*
+ * The bytes of a request as the block layer sees them: the guest's own pages, pinned, or, where their layout does not suit
+ * the disk, pages of ours.
+ */
+struct vblk_data {
+	/* One page each. */
+	struct bio_vec *vecs;
+	unsigned int nr;
+	/* Flows from the disk to the guest. */
+	bool to_guest;
+	bool bounced;
+	/* Where bounced data goes when it has been read. */
+	struct vblk_piece *pieces;
+	unsigned int nr_pieces;
+	struct bio_vec few[VBLK_FEW_PAGES];
+};
+
+/**
+ * vblk_data_prepare() - make a request's bytes ready for a disk; in the owner's address space
+ * @data: filled in, to be given to vblk_data_finish(); nothing is kept on failure
+ * @bdev: the disk
+ * @mem: guest memory
+ * @cursor: where the bytes begin
+ * @bytes: how many; not 0
+ * @to_guest: they will come from the disk
+ *
+ * Return: 0, -EFAULT where the guest has no such memory, -ENOMEM.
+ */
+int vblk_data_prepare(struct vblk_data *data, struct block_device *bdev, const struct vblk_mem *mem,
+		      struct vblk_cursor cursor, u32 bytes, bool to_guest);
+
+/**
+ * vblk_data_finish() - release the pages, after all bios for them have ended; in the owner's address space
+ * @valid: what was read is to be delivered
+ *
+ * Return: 0 or -EFAULT when it can not be delivered.
+ */
+int vblk_data_finish(struct vblk_data *data, bool valid);
+
+#endif

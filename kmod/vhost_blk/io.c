@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Bios: from a request's pages to the disk, and the count of those on their way. */
+#include "io.h"
+
+#include <linux/bio.h>
+#include <linux/blkdev.h>
+
+#include "data.h"
+
+/* Bios that can be had also when there is no memory; they return as soon as they end, whatever the worker does. */
+#define VBLK_RESERVED_BIOS 64
+
+static struct bio_set vblk_bios;
+
+int vblk_io_init(void)
+{
+	return bioset_init(&vblk_bios, VBLK_RESERVED_BIOS, 0, BIOSET_NEED_BVECS);
+}
+
+void vblk_io_exit(void)
+{
+	bioset_exit(&vblk_bios);
+}
+
+void vblk_io_begin(struct vblk_io *io, void (*done)(struct vblk_io *io))
+{
+	atomic_set(&io->pending, 1);
+	io->error = 0;
+	io->done = done;
+}
+
+void vblk_io_end(struct vblk_io *io)
+{
+	/* Full barrier: done() sees what each end_io stored. */
+	if (atomic_dec_and_test(&io->pending))
+		io->done(io);
+}
+
+static void end_bio(struct bio *bio)
+{
+	struct vblk_io *io = bio->bi_private;
+
+	if (bio->bi_status)
+		WRITE_ONCE(io->error, blk_status_to_errno(bio->bi_status));
+	/* Before the worker hears of it: it may be waiting for this bio's memory. */
+	bio_put(bio);
+	vblk_io_end(io);
+}
+
+static struct bio *alloc_bio(struct vblk_io *io, struct block_device *bdev, unsigned int vecs, sector_t sector,
+			     blk_opf_t opf)
+{
+	/* Does not fail, see mempool_alloc(). */
+	struct bio *bio = bio_alloc_bioset(bdev, vecs, opf, GFP_NOIO, &vblk_bios);
+
+	bio->bi_iter.bi_sector = sector;
+	bio->bi_private = io;
+	bio->bi_end_io = end_bio;
+	return bio;
+}
+
+static void submit(struct vblk_io *io, struct bio *bio)
+{
+	atomic_inc(&io->pending);
+	submit_bio(bio);
+}
+
+void vblk_io_transfer(struct vblk_io *io, const struct vblk_data *data, struct block_device *bdev, sector_t sector,
+		      blk_opf_t opf)
+{
+	struct bio *bio = NULL;
+	unsigned int i;
+
+	for (i = 0; i < data->nr; i++) {
+		const struct bio_vec *vec = &data->vecs[i];
+
+		if (bio && bio_add_page(bio, vec->bv_page, vec->bv_len, vec->bv_offset) == vec->bv_len)
+			continue;
+		if (bio) {
+			sector += bio_sectors(bio);
+			submit(io, bio);
+		}
+		bio = alloc_bio(io, bdev, min_t(unsigned int, data->nr - i, BIO_MAX_VECS), sector, opf);
+		/* The first page of a bio always has room. */
+		__bio_add_page(bio, vec->bv_page, vec->bv_len, vec->bv_offset);
+	}
+	if (bio)
+		submit(io, bio);
+}
+
+void vblk_io_flush(struct vblk_io *io, struct block_device *bdev)
+{
+	/* A flush is the first half of an empty write: newer kernels refuse bios of REQ_OP_FLUSH. */
+	submit(io, alloc_bio(io, bdev, 0, 0, REQ_OP_WRITE | REQ_PREFLUSH));
+}

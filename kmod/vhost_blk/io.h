@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef VHOST_BLK_IO_H
+#define VHOST_BLK_IO_H
+
+#include <linux/atomic.h>
+#include <linux/blk_types.h>
+
+struct vblk_data;
+
+/* Bios on their way. */
+struct vblk_io {
+	/* Those not yet ended, and one more until vblk_io_end(). */
+	atomic_t pending;
+	/* The error of one that failed, else 0; to be read in done(). */
+	int error;
+	/* Called once, when all have ended; in any context. */
+	void (*done)(struct vblk_io *io);
+};
+
+/* The bios' memory, which all devices share. */
+int vblk_io_init(void);
+void vblk_io_exit(void);
+
+/* vblk_io_begin() - make ready for the calls below */
+void vblk_io_begin(struct vblk_io *io, void (*done)(struct vblk_io *io));
+
+/* vblk_io_transfer() - submit bios for @data from @sector on; @opf: REQ_OP_READ or REQ_OP_WRITE with flags */
+void vblk_io_transfer(struct vblk_io *io, const struct vblk_data *data, struct block_device *bdev, sector_t sector,
+		      blk_opf_t opf);
+
+/* vblk_io_flush() - submit a flush of the disk's cache */
+void vblk_io_flush(struct vblk_io *io, struct block_device *bdev);
+
+/* vblk_io_end() - nothing more will be submitted; @io may be gone when it returns */
+void vblk_io_end(struct vblk_io *io);
+
+#endif

@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "request.h"
+
+#include <linux/blkdev.h>
+#include <linux/uaccess.h>
+#include <linux/virtio_blk.h>
+#include <linux/virtio_byteorder.h>
+
+#include "vq.h"
+
+/* Beside the values of a status byte: the answer comes from vblk_request_finish(). */
+#define VBLK_IN_FLIGHT -1
+
+/* What a request is made of, apart from the chain: valid while it is started. */
+struct vblk_order {
+	const struct vblk_chain *chain;
+	u32 type;
+	u64 sector;
+	/* Bytes behind the header that the device may read, and before the status that it may write. */
+	u64 readable;
+	u64 writable;
+};
+
+static struct vblk_cursor readable_part(const struct vblk_chain *chain)
+{
+	return (struct vblk_cursor) { chain->seg, chain->readable };
+}
+
+static struct vblk_cursor writable_part(const struct vblk_chain *chain)
+{
+	return (struct vblk_cursor) { chain->seg + chain->readable, chain->writable };
+}
+
+static u64 length_of(struct vblk_cursor part)
+{
+	u64 sum = 0;
+	unsigned int i;
+
+	for (i = 0; i < part.nr; i++)
+		sum += part.seg[i].len;
+	return sum;
+}
+
+/* The last writable byte is the status, wherever descriptors are cut. */
+static int find_status(struct vblk_request *request, struct vblk_order *order)
+{
+	struct vblk_cursor cursor = writable_part(order->chain);
+	u64 length = length_of(cursor);
+	void __user *status;
+
+	if (!length)
+		return vblk_vq_broken(request->vq, "a request has no place for its status");
+	vblk_mem_skip(&cursor, length - 1);
+	if (vblk_mem_next(request->vq->mem, &cursor, 1, &status) != 1)
+		return vblk_vq_broken(request->vq, "the status of a request is outside of guest memory");
+	request->status = status;
+	order->writable = length - 1;
+	return 0;
+}
+
+static bool read_header(const struct vblk_request *request, struct vblk_order *order)
+{
+	struct vblk_cursor cursor = readable_part(order->chain);
+	bool little_endian = request->vq->vring.little_endian;
+	struct virtio_blk_outhdr header;
+	u64 length = length_of(cursor);
+
+	if (length < sizeof(header) || vblk_mem_read(request->vq->mem, &cursor, &header, sizeof(header)))
+		return false;
+	order->type = __virtio32_to_cpu(little_endian, header.type);
+	order->sector = __virtio64_to_cpu(little_endian, header.sector);
+	order->readable = length - sizeof(header);
+	return true;
+}
+
+/* Any context, also within the submission of the last bio. */
+static void request_done(struct vblk_io *io)
+{
+	struct vblk_request *request = container_of(io, struct vblk_request, io);
+	struct vblk_vq *vq = request->vq;
+
+	rcu_read_lock();
+	/* The request may be answered and used again from here on; the virtqueue stays until the grace period. */
+	if (llist_add(&request->done, &vq->done))
+		vblk_worker_queue(vq->worker, &vq->work);
+	rcu_read_unlock();
+}
+
+static void enter_flight(struct vblk_request *request, u32 bytes, u32 written)
+{
+	request->in_flight = true;
+	request->bytes = bytes;
+	request->written = written;
+	request->vq->in_flight++;
+	request->vq->bytes_in_flight += bytes;
+	vblk_io_begin(&request->io, request_done);
+}
+
+static int start_transfer(struct vblk_request *request, const struct vblk_order *order, bool write)
+{
+	struct vblk_cursor cursor = write ? readable_part(order->chain) : writable_part(order->chain);
+	u64 bytes = write ? order->readable : order->writable;
+	struct vblk_vq *vq = request->vq;
+	blk_opf_t opf = REQ_OP_READ;
+
+	if (bytes > VHOST_BLK_MAX_REQUEST_BYTES || (write && vq->read_only) ||
+	    !vblk_backend_allows(&vq->backend, write, order->sector, bytes))
+		return VIRTIO_BLK_S_IOERR;
+	if (!bytes)
+		return VIRTIO_BLK_S_OK;
+	if (write) {
+		vblk_mem_skip(&cursor, sizeof(struct virtio_blk_outhdr));
+		/* A guest that can not flush relies on each write being durable. */
+		opf = REQ_OP_WRITE | REQ_SYNC | (vq->can_flush ? 0 : REQ_FUA);
+	}
+	if (vblk_data_prepare(&request->data, vq->backend.bdev, vq->mem, cursor, bytes, !write))
+		return VIRTIO_BLK_S_IOERR;
+	enter_flight(request, bytes, write ? 0 : bytes);
+	vblk_io_transfer(&request->io, &request->data, vq->backend.bdev, order->sector, opf);
+	vblk_io_end(&request->io);
+	return VBLK_IN_FLIGHT;
+}
+
+static int start_flush(struct vblk_request *request)
+{
+	enter_flight(request, 0, 0);
+	vblk_io_flush(&request->io, request->vq->backend.bdev);
+	vblk_io_end(&request->io);
+	return VBLK_IN_FLIGHT;
+}
+
+static int get_id(struct vblk_request *request, const struct vblk_order *order)
+{
+	struct vblk_cursor cursor = writable_part(order->chain);
+	u32 len = min_t(u64, order->writable, VIRTIO_BLK_ID_BYTES);
+	char id[VIRTIO_BLK_ID_BYTES];
+
+	vblk_backend_id(&request->vq->backend, id, sizeof(id));
+	if (vblk_mem_write(request->vq->mem, &cursor, id, len))
+		return VIRTIO_BLK_S_IOERR;
+	request->written = len;
+	return VIRTIO_BLK_S_OK;
+}
+
+static int carry_out(struct vblk_request *request, struct vblk_order *order)
+{
+	if (!read_header(request, order))
+		return VIRTIO_BLK_S_IOERR;
+	switch (order->type) {
+	case VIRTIO_BLK_T_IN:
+		return start_transfer(request, order, false);
+	case VIRTIO_BLK_T_OUT:
+		return start_transfer(request, order, true);
+	case VIRTIO_BLK_T_FLUSH:
+		return start_flush(request);
+	case VIRTIO_BLK_T_GET_ID:
+		return get_id(request, order);
+	default:
+		return VIRTIO_BLK_S_UNSUPP;
+	}
+}
+
+/* @written: bytes of guest memory before the status. */
+static int answer(struct vblk_request *request, u8 status, u32 written)
+{
+	if (put_user(status, request->status))
+		return vblk_vq_broken(request->vq, "the status of a request can not be written");
+	return vblk_vring_use(&request->vq->vring, request->head, written + 1);
+}
+
+int vblk_request_start(struct vblk_vq *vq, const struct vblk_chain *chain)
+{
+	struct vblk_request *request = &vq->requests[chain->head];
+	struct vblk_order order = { .chain = chain };
+	int status, ret;
+
+	/* Its buffers are in use; and there is one vblk_request a head. */
+	if (request->in_flight)
+		return vblk_vq_broken(vq, "a chain was made available again before it was used");
+	request->vq = vq;
+	request->head = chain->head;
+	request->written = 0;
+	ret = find_status(request, &order);
+	if (ret)
+		return ret;
+	status = carry_out(request, &order);
+	return status == VBLK_IN_FLIGHT ? 0 : answer(request, status, request->written);
+}
+
+int vblk_request_finish(struct vblk_request *request)
+{
+	struct vblk_vq *vq = request->vq;
+	int error = request->io.error;
+
+	if (request->bytes && vblk_data_finish(&request->data, !error))
+		error = -EFAULT;
+	request->in_flight = false;
+	vq->in_flight--;
+	vq->bytes_in_flight -= request->bytes;
+	return answer(request, error ? VIRTIO_BLK_S_IOERR : VIRTIO_BLK_S_OK, error ? 0 : request->written);
+}
