@@ -1,0 +1,143 @@
+import type { ASTNode, ParseResult } from '@marcbachmann/cel-js';
+import type { HostFacts } from '../facts/facts.ts';
+import { rangeProblem } from '../facts/kernel-release.ts';
+import { didYouMean } from '../lib/nearest.ts';
+import { celEnvironments, celFunctions, freeNames, literalRanges, toCel } from './cel.ts';
+import { Problem } from './problem.ts';
+import { isTemplate, type Lookup } from './template.ts';
+
+/** What is left of a condition once a host's variables are known: its answer, or what to ask of the facts. */
+export type Decision = boolean | ((facts: HostFacts) => boolean);
+
+export interface Condition {
+  /**
+   * Decides what needs no facts. Undefined variables are an error even in parts that would not be reached.
+   * @throws Problem, UnknownYet; the answer throws Problem too when facts do not fit
+   */
+  decide(variables: Lookup & { names(): Iterable<string> }): Decision;
+}
+
+/**
+ * Compiles a CEL expression that answers true or false.
+ * @throws Problem E_CONDITION with the offset of a syntax or type error
+ */
+export function compileCondition(text: string): Condition {
+  if (isTemplate(text))
+    throw new Problem('E_CONDITION', 'a condition is an expression, not a template', {
+      offset: Math.max(0, text.search(/\{[{%]/)),
+      hint: `write it without {{ }}: ${text.replace(/[{}%]+/g, '').trim()}`,
+    });
+  const { check, run } = celEnvironments();
+  const program = attempt(() => run.parse(text));
+  const verdict = check.check(text);
+  if (!verdict.valid) throw celProblem(verdict.error);
+  if (verdict.type !== 'bool' && verdict.type !== 'dyn')
+    throw new Problem('E_CONDITION', `the condition is a ${verdict.type}, not true or false`);
+  for (const { range, offset } of literalRanges(program.ast)) {
+    const problem = rangeProblem(range);
+    if (problem !== undefined) throw new Problem('E_CONDITION', `"${range}" ${problem}`, { offset });
+  }
+  return buildPart(program.ast, text);
+}
+
+function buildPart(node: ASTNode, text: string): Condition {
+  if (node.op === '&&' || node.op === '||') {
+    const [left, right] = node.args;
+    return joined(buildPart(left, text), buildPart(right, text), node.op === '||');
+  }
+  const names = freeNames(node);
+  const program = celEnvironments().run.parse(text.slice(node.start, node.end));
+  return new Part(program, names, node.start);
+}
+
+/** `left && right`, or with `or` set `left || right`; a side that decides makes the other one needless. */
+function joined(left: Condition, right: Condition, or: boolean): Condition {
+  return {
+    decide(variables) {
+      const first = left.decide(variables);
+      if (first === or) return or;
+      const second = right.decide(variables);
+      if (typeof first === 'boolean') return second;
+      if (second === or) return or;
+      if (typeof second === 'boolean') return first;
+      return (facts) => (or ? first(facts) || second(facts) : first(facts) && second(facts));
+    },
+  };
+}
+
+/** A part without && and || at its top. */
+class Part implements Condition {
+  readonly #program: ParseResult;
+  readonly #names: ReadonlyMap<string, number>;
+  readonly #start: number;
+
+  constructor(program: ParseResult, names: ReadonlyMap<string, number>, start: number) {
+    this.#program = program;
+    this.#names = names;
+    this.#start = start;
+  }
+
+  decide(variables: Lookup & { names(): Iterable<string> }): Decision {
+    const values: Record<string, unknown> = Object.create(null);
+    for (const [name, offset] of this.#names) {
+      if (name === 'facts') continue;
+      values[name] = toCel(name === 'vars' ? allVariables(variables) : valueOf(variables, name, offset));
+    }
+    if (!this.#names.has('facts')) return this.#run(values);
+    return (facts) => this.#run({ ...values, facts: toCel(facts) });
+  }
+
+  #run(values: Record<string, unknown>): boolean {
+    const answer = attempt(() => this.#program(values), this.#start);
+    if (typeof answer !== 'boolean')
+      throw new Problem('E_CONDITION', 'the condition is not true or false', {
+        offset: this.#start,
+        hint: 'compare it: name == "value"',
+      });
+    return answer;
+  }
+}
+
+function valueOf(variables: Lookup, name: string, offset: number): unknown {
+  try {
+    return variables.get(name);
+  } catch (error) {
+    if (error instanceof Problem && error.origin === undefined)
+      throw new Problem(error.code, error.message, {
+        offset,
+        hint: error.hint ?? `to ask whether it exists: "${name}" in vars`,
+      });
+    throw error;
+  }
+}
+
+/** Variables under `vars`, for `"name" in vars`; rendered only when they are read. */
+function allVariables(variables: Lookup & { names(): Iterable<string> }): Record<string, unknown> {
+  return Object.fromEntries([...variables.names()].map((name) => [name, variables.get(name)]));
+}
+
+function attempt<T>(work: () => T, shift = 0): T {
+  try {
+    return work();
+  } catch (error) {
+    throw error instanceof Problem ? error : celProblem(error, shift);
+  }
+}
+
+/** CEL's errors by their summary and range, without the picture that the library draws into the message. */
+function celProblem(error: unknown, shift = 0): Problem {
+  const { summary, message, range } = error as {
+    summary?: string;
+    message?: string;
+    range?: { start: number };
+  };
+  const text = (summary ?? message ?? String(error)).split('\n')[0]!;
+  const unknownFunction = /no matching overload for '([A-Za-z_]+)\(/.exec(text)?.[1];
+  return new Problem('E_CONDITION', text.replace(/^found no/, 'no'), {
+    offset: shift + (range?.start ?? 0),
+    hint:
+      unknownFunction === undefined || celFunctions.includes(unknownFunction)
+        ? undefined
+        : (didYouMean(unknownFunction, celFunctions) ?? `functions: ${celFunctions.join(', ')}`),
+  });
+}
