@@ -45,6 +45,7 @@ static int worker_thread(void *data)
 {
 	struct vblk_worker *worker = data;
 
+	kthread_associate_blkcg(worker->blkcg);
 	kthread_use_mm(worker->mm);
 	for (;;) {
 		/* Before looking at the list: a wake-up that comes behind the look ends the sleep. */
@@ -60,7 +61,25 @@ static int worker_thread(void *data)
 	}
 	__set_current_state(TASK_RUNNING);
 	kthread_unuse_mm(worker->mm);
+	kthread_associate_blkcg(NULL);
 	return 0;
+}
+
+/* The cgroup that the owner's I/O is accounted to and limited in; NULL where kernels have none. */
+static struct cgroup_subsys_state *get_owner_blkcg(void)
+{
+#ifdef CONFIG_BLK_CGROUP
+	return task_get_css(current, io_cgrp_id);
+#else
+	return NULL;
+#endif
+}
+
+static void free_worker(struct vblk_worker *worker)
+{
+	if (worker->blkcg)
+		css_put(worker->blkcg);
+	kfree(worker);
 }
 
 struct vblk_worker *vblk_worker_create(struct mm_struct *mm, pid_t owner_pid, unsigned int number)
@@ -73,16 +92,17 @@ struct vblk_worker *vblk_worker_create(struct mm_struct *mm, pid_t owner_pid, un
 		return ERR_PTR(-ENOMEM);
 	init_llist_head(&worker->queued);
 	worker->mm = mm;
+	worker->blkcg = get_owner_blkcg();
 	task = kthread_create(worker_thread, worker, "vblk-%d-%u", owner_pid, number);
 	if (IS_ERR(task)) {
-		kfree(worker);
+		free_worker(worker);
 		return ERR_CAST(task);
 	}
-	/* CPU time and I/O of the guest's disk belong to the guest. */
+	/* The guest's disk costs the guest's CPU time, too. This reaches the hierarchies of cgroup 1 only. */
 	ret = cgroup_attach_task_all(current, task);
 	if (ret) {
 		kthread_stop(task);
-		kfree(worker);
+		free_worker(worker);
 		return ERR_PTR(ret);
 	}
 	get_task_struct(task);
@@ -99,5 +119,5 @@ void vblk_worker_stop(struct vblk_worker *worker)
 void vblk_worker_free(struct vblk_worker *worker)
 {
 	put_task_struct(worker->task);
-	kfree(worker);
+	free_worker(worker);
 }

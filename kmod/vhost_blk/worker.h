@@ -5,6 +5,7 @@
 #include <linux/llist.h>
 #include <linux/types.h>
 
+struct cgroup_subsys_state;
 struct mm_struct;
 struct task_struct;
 
@@ -20,12 +21,13 @@ struct vblk_worker {
 	struct llist_head queued;
 	struct task_struct *task;
 	struct mm_struct *mm;
+	struct cgroup_subsys_state *blkcg;
 };
 
 void vblk_work_init(struct vblk_work *work, void (*run)(struct vblk_work *work));
 
 /**
- * vblk_worker_create() - start a worker in the caller's cgroups
+ * vblk_worker_create() - start a worker whose I/O is the caller's, for its cgroup
  * @mm: address space it uses; the caller keeps a reference for as long as the worker lives
  * @owner_pid: for its name
  * @number: for its name

@@ -3,6 +3,8 @@ export interface KernelLine {
   /** Start of the release; the rest is looked up. */
   line: string;
   suite: string;
+  /** Packages that building with W=1 needs beside compiler and make: 6.12 reads the comments with a perl program. */
+  tools?: readonly string[];
   /** Kernel parameters with which this line makes bugs visible. */
   debug: readonly string[];
 }
@@ -15,7 +17,7 @@ const kfence = ['kfence.sample_interval=1'];
 export const kernelLines: readonly KernelLine[] = [
   { line: '5.10', suite: 'bullseye', debug: slub },
   { line: '6.1', suite: 'bookworm', debug: slub },
-  { line: '6.12', suite: 'trixie', debug: [...slub, ...kfence] },
+  { line: '6.12', suite: 'trixie', tools: ['perl'], debug: [...slub, ...kfence] },
   { line: '7', suite: 'trixie-backports', debug: [...slub, ...kfence] },
 ];
 

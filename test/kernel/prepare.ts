@@ -18,7 +18,7 @@ export interface Prepared {
  * @param log progress, a line each
  * @throws FleetError when the mirror can not be reached; Error when the module does not build
  */
-export async function prepareLine({ line, suite }: KernelLine, log: Log): Promise<Prepared> {
+export async function prepareLine({ line, suite, tools = [] }: KernelLine, log: Log): Promise<Prepared> {
   const kernel = await newestKernel({ suite, flavour, line }, log);
   const [image] = await fetchPackages({ suite, names: [kernel.image] }, log);
   const parts = partsOfImage(image!.file, kernel.release);
@@ -28,7 +28,8 @@ export async function prepareLine({ line, suite }: KernelLine, log: Log): Promis
     join(cacheFolder(), 'kernels', `${kernel.image}_${kernel.version}`),
     kernel.release,
   );
-  const root = await buildRoot({ suite, include: ['gcc', 'libc6-dev', 'make', kernel.headers] }, log);
+  const include = ['gcc', 'libc6-dev', 'make', ...tools, kernel.headers];
+  const root = await buildRoot({ suite, include }, log);
   const built = await buildModule(root, kernel.release, join(cacheFolder(), 'builds', 'vhost_blk'));
   return { image: unpacked, built };
 }
