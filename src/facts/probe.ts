@@ -10,11 +10,11 @@ facts_read() { if read -r facts_v < "$2"; then printf '%s %s\\n' "$1" "$facts_v"
 facts_read hostname /proc/sys/kernel/hostname
 facts_read release /proc/sys/kernel/osrelease
 facts_read version /proc/sys/kernel/version
-facts_read tainted /proc/sys/kernel/tainted
 facts_read boot_id /proc/sys/kernel/random/boot_id
 facts_read lockdown /sys/kernel/security/lockdown
 facts_read sig_enforce /sys/module/module/parameters/sig_enforce
-printf 'arch %s\\nuid %s\\ncpus %s\\n' "$(uname -m)" "$(id -u)" "$(getconf _NPROCESSORS_ONLN 2>/dev/null)"
+# By cat: a shell that reads byte by byte gets the first digit only of a number in /proc/sys.
+printf 'tainted %s\\narch %s\\nuid %s\\ncpus %s\\n' "$(cat /proc/sys/kernel/tainted 2>/dev/null)" "$(uname -m)" "$(id -u)" "$(getconf _NPROCESSORS_ONLN 2>/dev/null)"
 while read -r facts_k facts_v facts_u; do
   case $facts_k in MemTotal:) printf 'memory %s\\n' "$facts_v"; break;; esac
 done < /proc/meminfo

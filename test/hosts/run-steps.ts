@@ -23,11 +23,17 @@ export interface RunOptions {
   killWhen?: () => boolean;
 }
 
-/** A root file system with a writable layer of its own; each command has its own mounts and processes, so none is left. */
-export interface ChrootHost {
+/** Where steps can run: what a kind's test needs of a host. */
+export interface StepHost {
   run(script: string, options?: RunOptions): Promise<Outcome>;
   /** facts as the engine reads them, with the running kernel set to `release` where it is given */
   facts(release?: string): Promise<HostFacts>;
+  /** makes a payload there, as the engine does before a job */
+  put(sha256: string, bytes: Buffer): Promise<void>;
+}
+
+/** A root file system with a writable layer of its own; each command has its own mounts and processes, so none is left. */
+export interface ChrootHost extends StepHost {
   /** the writable layer as this machine sees it: for putting files in, between commands */
   upper: string;
   remove(): void;
@@ -62,6 +68,7 @@ exec chroot "$root" env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bi
   return {
     run,
     upper: join(base, 'upper'),
+    put: async (sha256, bytes) => writeFileSync(join(base, 'payload', sha256), bytes),
     facts: async (release) => {
       const facts = parseFacts((await run(factsScript)).stdout);
       return release === undefined ? facts : { ...facts, kernel: { ...facts.kernel, release } };
@@ -97,7 +104,7 @@ function collect(
 
 /** Probes one declaration and plans it. */
 export async function planOn(
-  host: ChrootHost,
+  host: StepHost,
   kind: ResourceKind,
   input: Input<unknown>,
   facts: HostFacts,
@@ -112,17 +119,13 @@ export async function planOn(
 }
 
 /** Runs steps as the job does: guard, then script, each its own `sh -eu`; stops at the first that fails. */
-export async function runSteps(
-  host: ChrootHost,
-  steps: readonly Step[],
-): Promise<Outcome & { failed?: Step }> {
+export async function runSteps(host: StepHost, steps: readonly Step[]): Promise<Outcome & { failed?: Step }> {
   let text = '';
   for (const step of steps) {
-    for (const { sha256, bytes } of step.payloads ?? [])
-      writeFileSync(join(host.upper, '..', 'payload', sha256), bytes);
+    for (const { sha256, bytes } of step.payloads ?? []) await host.put(sha256, bytes);
     const env = { BF_PAYLOAD: '/run/bf', BF_TMP: '/run/tmp' };
     for (const script of [step.guard ?? '', step.script]) {
-      const outcome = await host.run(`mkdir -p /run/tmp\n${script}`, { env, deadline: step.deadline ?? 300 });
+      const outcome = await host.run(`rm -rf /run/tmp; mkdir /run/tmp\n${script}`, { env, deadline: step.deadline ?? 300 });
       text += `== ${step.title}\n${outcome.text}`;
       if (outcome.rc !== 0) return { ...outcome, text, failed: step };
     }

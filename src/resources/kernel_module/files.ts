@@ -6,6 +6,8 @@ export const QUARANTINE = '/var/lib/blkfleet/quarantine';
 export const ATTEMPTS = '/var/lib/blkfleet/boot-attempt';
 /** stamps of health checks, a file a module; a module that was just loaded has not been checked */
 export const CHECKED = '/var/lib/blkfleet/checked';
+/** boot id and what was wrong after a load, a file a module; it holds for that boot */
+export const UNWELL = '/var/lib/blkfleet/unwell';
 export const GUARD = '/usr/local/lib/blkfleet/module-guard';
 export const WANTS = '/etc/systemd/system/multi-user.target.wants';
 
@@ -88,7 +90,8 @@ umask 077
 name=$2 attempt=${ATTEMPTS}/$2 quarantine=${QUARANTINE}/$2
 case $name in ''|*[!A-Za-z0-9_]*) echo "not a module: $name" >&2; exit 64;; esac
 # Bits of the taint word that an oops (D), a warning (W) or a lockup (L) leave behind.
-sick() { read -r taint < /proc/sys/kernel/tainted && echo $((taint & (128 | 512 | 16384))); }
+# By cat: read takes a number in /proc/sys byte by byte and gets the first digit only.
+sick() { echo $(($(cat /proc/sys/kernel/tainted) & (128 | 512 | 16384))); }
 state() { if [ -r "/sys/module/$name/initstate" ]; then cat "/sys/module/$name/initstate"; fi; }
 forget() {
   rm -f "$attempt"

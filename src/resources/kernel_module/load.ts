@@ -1,6 +1,6 @@
 import { shellQuote } from '../../lib/shell.ts';
 import type { Step } from '../kind.ts';
-import { ATTEMPTS, CHECKED } from './files.ts';
+import { ATTEMPTS, CHECKED, UNWELL } from './files.ts';
 import { acceptedTexts } from './parameters.ts';
 import type { KernelModuleDesired } from './schema.ts';
 
@@ -54,7 +54,8 @@ case $(kernel_module_state) in
   *) echo "$kernel_module_n is stuck in the state '$(kernel_module_state)': another modprobe would hang. Reboot the host" >&2; exit 1;;
 esac
 modinfo -F filename "$kernel_module_n" >/dev/null 2>&1 || { echo "there is no $kernel_module_n.ko for the running kernel $(uname -r): it was not built for it, or depmod has not run" >&2; exit 1; }
-${reload ? 'kernel_module_unload\n' : 'if [ "$(kernel_module_state)" = live ]; then echo "$kernel_module_n is loaded already"; fi\n'}rm -f ${CHECKED}/${name}
+${reload ? 'kernel_module_unload\n' : 'if [ "$(kernel_module_state)" = live ]; then echo "$kernel_module_n is loaded already"; fi\n'}rm -f ${CHECKED}/${name} ${UNWELL}/${name}
+rmdir ${UNWELL} 2>/dev/null || :
 mkdir -p ${ATTEMPTS}
 kernel_module_a=${ATTEMPTS}/${name}
 printf 'loaded by a run of blkfleet\\nkernel %s\\nat %s\\n' "$(uname -r)" "$(date -u +%Y-%m-%dT%H:%M:%SZ)" > "$kernel_module_a"
@@ -65,9 +66,14 @@ kernel_module_mark="blkfleet: loading $kernel_module_n $(cat /proc/sys/kernel/ra
 kernel_module_log() {
   if [ -n "$kernel_module_mark" ]; then dmesg 2>/dev/null | sed -n "/$kernel_module_mark/,\\$ p" | sed 1d; fi
 }
-read -r kernel_module_t < /proc/sys/kernel/tainted
-kernel_module_rc=0
-timeout -k 5 ${loadSeconds} modprobe "$kernel_module_n" 2>"$BF_TMP/err" || kernel_module_rc=$?
+# By cat: read takes a number in /proc/sys byte by byte and gets the first digit only.
+kernel_module_t=$(cat /proc/sys/kernel/tainted)
+# Beside us: an init that sleeps can not be killed, and neither can whoever waits for it.
+: > "$BF_TMP/err"
+{ kernel_module_rc=0; timeout -k 1 ${loadSeconds} modprobe "$kernel_module_n" || kernel_module_rc=$?; echo "$kernel_module_rc" > "$BF_TMP/rc.new"; mv "$BF_TMP/rc.new" "$BF_TMP/rc"; } >"$BF_TMP/err" 2>&1 &
+kernel_module_i=0
+while [ ! -e "$BF_TMP/rc" ] && [ "$kernel_module_i" -lt ${(loadSeconds + 2) * 10} ]; do sleep 0.1; kernel_module_i=$((kernel_module_i + 1)); done
+if [ -e "$BF_TMP/rc" ]; then read -r kernel_module_rc < "$BF_TMP/rc"; else kernel_module_rc=124; fi
 cat "$BF_TMP/err"
 kernel_module_log | tail -n 30
 if [ "$kernel_module_rc" != 0 ]; then
@@ -79,12 +85,15 @@ ${explain}
   exit 1
 fi
 kernel_module_bad=0
-kernel_module_fault() { echo "$*" >&2; kernel_module_bad=1; }
+kernel_module_fault() {
+  printf '%s\n' "$*" >&2
+  [ "$kernel_module_bad" != 0 ] || kernel_module_bad=$(printf '%s\n' "$*" | tr -s '\n\t' '  ' | cut -c1-300)
+}
 [ "$(kernel_module_state)" = live ] || kernel_module_fault "modprobe ended with 0, but the state of $kernel_module_n is '$(kernel_module_state)'"
 kernel_module_x=$(kernel_module_log | grep -E ${shellQuote(BAD_LINES)} | head -n 10) || :
 [ -z "$kernel_module_x" ] || kernel_module_fault "the kernel warned while $kernel_module_n was loaded:
 $kernel_module_x"
-read -r kernel_module_u < /proc/sys/kernel/tainted
+kernel_module_u=$(cat /proc/sys/kernel/tainted)
 kernel_module_x=$((kernel_module_u & ~kernel_module_t & ~${ALLOWED_TAINT}))
 [ "$kernel_module_x" = 0 ] || kernel_module_fault "loading $kernel_module_n tainted the kernel: bits $kernel_module_x (before $kernel_module_t, now $kernel_module_u)"
 kernel_module_check() {
@@ -101,6 +110,9 @@ kernel_module_check() {
   kernel_module_fault "parameter $kernel_module_p is '$kernel_module_v' in force, declared is '$1'"
 }
 ${checks}if [ "$kernel_module_bad" != 0 ]; then
+  # Live it is all the same: without a note the next run would find nothing wrong.
+  mkdir -p ${UNWELL}
+  { cat /proc/sys/kernel/random/boot_id; printf '%s\n' "$kernel_module_bad"; } > ${UNWELL}/${name}
   # The note stays after an oops or a lockup: such a host may go down any time.
   [ $((kernel_module_x & (128 | 16384))) != 0 ] || kernel_module_calm
   echo 'it is left loaded; look at the kernel log before anything else' >&2

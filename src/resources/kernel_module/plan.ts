@@ -142,8 +142,21 @@ function loadedWork(
       action: '±',
       reason: 'another build is loaded than the one on disk: pending-reload',
     });
-  const hold = drainHold(desired, current) ?? trustHold(current, facts);
+  const hold = (live.length > 0 ? drainHold(desired, current) : undefined) ?? trustHold(current, facts);
+  if (live.length === 0 && current.unwell !== undefined)
+    return { files, live: [unwellChange(current.unwell)], warnings, hold: unwellHold(name) };
   return { files, live, warnings, ...(hold ? { hold } : {}) };
+}
+
+function unwellChange(reason: string): Change {
+  return { path: 'loaded', from: 'live, unwell', to: 'live', action: '~', reason };
+}
+
+function unwellHold(name: string): ModuleWork['hold'] {
+  return {
+    state: 'unwell',
+    reason: `the kernel complained when ${name} was loaded, and has not been started anew since; look at its log`,
+  };
 }
 
 const heldBuiltin = {

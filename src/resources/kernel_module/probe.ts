@@ -2,7 +2,17 @@ import { type ModuleFile, parseModinfo } from '../../facts/modinfo.ts';
 import { FleetError } from '../../lib/errors.ts';
 import { shellWords } from '../../lib/shell.ts';
 import type { Input } from '../kind.ts';
-import { ATTEMPTS, CHECKED, GUARD, optionsPath, QUARANTINE, unitName, unitPath, WANTS } from './files.ts';
+import {
+  ATTEMPTS,
+  CHECKED,
+  GUARD,
+  optionsPath,
+  QUARANTINE,
+  UNWELL,
+  unitName,
+  unitPath,
+  WANTS,
+} from './files.ts';
 import type { KernelModuleDesired } from './schema.ts';
 
 /** A module on one host: in the kernel, on disk, and our files about it. */
@@ -27,6 +37,8 @@ export interface ModuleState {
   enabled: boolean;
   /** first line of the quarantine note */
   quarantine?: string;
+  /** what was wrong after the load that this boot still lives with */
+  unwell?: string;
   /** our stamps and notes that are there */
   notes: ReadonlySet<string>;
   /** modprobe is told not to load it: the line that does */
@@ -80,11 +92,16 @@ kernel_module_probe() {
   [ -n "$kernel_module_files" ] && sha256sum $kernel_module_files
   [ -x ${GUARD} ] && echo guard
   [ "${WANTS}/$2" -ef "$3" ] && echo enabled
-  for kernel_module_f in ${QUARANTINE} ${ATTEMPTS} ${CHECKED}; do
+  for kernel_module_f in ${QUARANTINE} ${ATTEMPTS} ${CHECKED} ${UNWELL}; do
     [ -e "$kernel_module_f/$1" ] && printf 'note %s\\n' "$kernel_module_f/$1"
   done
   [ -e "${WANTS}/$2" ] || [ -L "${WANTS}/$2" ] && printf 'note %s\\n' "${WANTS}/$2"
   kernel_module_line quarantine "${QUARANTINE}/$1"
+  if [ -r "${UNWELL}/$1" ]; then
+    { read -r kernel_module_x; read -r kernel_module_y; } < "${UNWELL}/$1"
+    read -r kernel_module_v < /proc/sys/kernel/random/boot_id
+    [ "$kernel_module_v" = "$kernel_module_x" ] && printf 'unwell %.400s\n' "$kernel_module_y"
+  fi
   if [ ! -d "$kernel_module_s" ]; then
     { read -r kernel_module_v < /proc/cmdline; } 2>/dev/null
     for kernel_module_f in $kernel_module_v; do
@@ -92,7 +109,10 @@ kernel_module_probe() {
         case ",\${kernel_module_f#*=}," in *",$1,"*) [ "\${kernel_module_f%%=*}" = module_blacklist ] && printf 'refused %s on the kernel command line\\n' "$kernel_module_f";; esac;;
       esac
     done
-    { read -r kernel_module_v < /proc/sys/kernel/modules_disabled; } 2>/dev/null && [ "$kernel_module_v" = 1 ] && echo 'refused kernel.modules_disabled=1'
+    kernel_module_v=
+    # One digit and no end of line for a shell that reads byte by byte.
+    { read -r kernel_module_v < /proc/sys/kernel/modules_disabled; } 2>/dev/null
+    [ "$kernel_module_v" = 1 ] && echo 'refused kernel.modules_disabled=1'
     for kernel_module_f in /etc/modprobe.d/*.conf /run/modprobe.d/*.conf /usr/lib/modprobe.d/*.conf /lib/modprobe.d/*.conf; do
       [ -r "$kernel_module_f" ] || continue
       while read -r kernel_module_x kernel_module_y kernel_module_z; do
@@ -152,6 +172,7 @@ export function parseModule(output: Buffer, { desired }: Input<KernelModuleDesir
   );
   const quarantine = value('quarantine');
   const refused = value('refused');
+  const unwell = value('unwell');
   return {
     ...(head.includes('loaded') && !builtin
       ? {
@@ -170,6 +191,7 @@ export function parseModule(output: Buffer, { desired }: Input<KernelModuleDesir
     ours,
     enabled: head.includes('enabled'),
     ...(quarantine !== undefined ? { quarantine } : {}),
+    ...(unwell !== undefined ? { unwell } : {}),
     notes: new Set(all('note')),
     ...(refused !== undefined ? { refused } : {}),
     keys: all('key').slice(0, 100),

@@ -1,10 +1,20 @@
 import { shellWords } from '../../lib/shell.ts';
 import type { Step } from '../kind.ts';
-import { ATTEMPTS, CHECKED, GUARD, optionsPath, QUARANTINE, unitName, unitPath, WANTS } from './files.ts';
+import {
+  ATTEMPTS,
+  CHECKED,
+  GUARD,
+  optionsPath,
+  QUARANTINE,
+  UNWELL,
+  unitName,
+  unitPath,
+  WANTS,
+} from './files.ts';
 
 /** Removes all that blkfleet keeps about a module, and folders of ours that are empty then. */
 export function forgetStep(name: string): Step {
-  const folders = [QUARANTINE, ATTEMPTS, CHECKED];
+  const folders = [QUARANTINE, ATTEMPTS, CHECKED, UNWELL];
   const files = [
     `${WANTS}/${unitName(name)}`,
     unitPath(name),
