@@ -62,7 +62,7 @@ function planTask(
   kinds: ReadonlyMap<string, ResourceKind>,
 ): PlannedTask {
   try {
-    if (declaration.when && !declaration.when(facts))
+    if (declaration.skipped || (declaration.when && !declaration.when(facts)))
       return { declaration, verdict: { status: 'skipped', reason: 'the condition is false' }, steps: [] };
     const kind = kinds.get(declaration.kind)!;
     const current = parseAnswer(kind, declaration.input, probe.slots.get(declaration)!, frames);

@@ -28,6 +28,7 @@ export function buildProbe(
 ): HostProbe {
   const groups = new Map<string, { kind: ResourceKind; become: boolean; members: Declaration[] }>();
   for (const declaration of declarations) {
+    if (declaration.skipped) continue;
     const kind = kinds.get(declaration.kind);
     if (!kind)
       throw new FleetError({ code: 'E_BUG', message: `no kind '${declaration.kind}' in the registry` });
@@ -37,7 +38,7 @@ export function buildProbe(
     else groups.set(key, { kind, become: declaration.become, members: [declaration] });
   }
   const slots = new Map<Declaration, ProbeSlot>();
-  const privileged = declarations.some((d) => d.become);
+  const privileged = declarations.some((d) => d.become && !d.skipped);
   let body = `bf_b facts\n${factsScript}\nbf_e facts 0\n${jobsProbe}`;
   let index = 0;
   for (const { kind, become, members } of groups.values()) {

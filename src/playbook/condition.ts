@@ -81,7 +81,9 @@ class Part implements Condition {
     const values: Record<string, unknown> = Object.create(null);
     for (const [name, offset] of this.#names) {
       if (name === 'facts') continue;
-      values[name] = toCel(name === 'vars' ? allVariables(variables) : valueOf(variables, name, offset));
+      values[name] = toCel(
+        name === 'vars' ? allVariables(variables) : variableValue(variables, name, offset),
+      );
     }
     if (!this.#names.has('facts')) return this.#run(values);
     return (facts) => this.#run({ ...values, facts: toCel(facts) });
@@ -98,7 +100,7 @@ class Part implements Condition {
   }
 }
 
-function valueOf(variables: Lookup, name: string, offset: number): unknown {
+function variableValue(variables: Lookup, name: string, offset: number): unknown {
   try {
     return variables.get(name);
   } catch (error) {

@@ -18,6 +18,8 @@ export interface Declaration {
   tags: readonly string[];
   /** handler names */
   notify: readonly string[];
+  /** `when:` is false whatever the host answers; there is no input then, and nothing is probed */
+  skipped?: true;
   /** the part of `when:` that needs the host's facts; absent where it is already known to be true */
   when?: (facts: HostFacts) => boolean;
 }
