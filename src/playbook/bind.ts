@@ -13,6 +13,7 @@ import type { Play, Playbook, Task } from './playbook.ts';
 import { Problem, UnknownYet } from './problem.ts';
 import { Scope } from './scope.ts';
 import { checkTags, isChosen } from './tags.ts';
+import { withTextValues } from './text-values.ts';
 import { hostScopes } from './variables.ts';
 
 const maxProblems = 50;
@@ -217,7 +218,11 @@ class Binder {
     const known = this.#inputs.get(task)?.get(key);
     if (known !== undefined) return known;
     const { kind, path } = task;
-    const parsed = kind.schema.safeParse(value);
+    let parsed = kind.schema.safeParse(value);
+    if (!parsed.success && !task.value.literal) {
+      const text = withTextValues(parsed.error.issues, value, task.written);
+      if (text !== undefined) parsed = kind.schema.safeParse(text);
+    }
     if (!parsed.success) {
       const base = [...path, kind.kind];
       for (const finding of schemaFindings(

@@ -30,6 +30,7 @@ export function liquid(): Liquid {
     lenientIf: true,
     ownPropertyOnly: true,
     cache: false,
+    relativeReference: false,
     parseLimit: 2 * 1024 * 1024,
     memoryLimit: 16 * 1024 * 1024,
     renderLimit: 10_000,

@@ -115,6 +115,7 @@ class Compiler {
         name,
         kind,
         value: this.#compile(task[kind.kind], [...path, kind.kind]),
+        written: task[kind.kind],
         conditions,
         loop,
         tags: task.tags ?? [],

@@ -1,12 +1,48 @@
-import type { Path, YamlFile } from '../config/yaml.ts';
-import type { SourcePosition } from '../lib/errors.ts';
+import type { YamlFile } from '../config/yaml.ts';
+import type { Diagnostic, SourcePosition } from '../lib/errors.ts';
 import type { ResourceKind } from '../resources/kind.ts';
+import type { AssetStore } from './assets.ts';
 import type { Compiled } from './compiled.ts';
 import type { Condition } from './condition.ts';
+import type { Instance } from './instances.ts';
 import type { Layer } from './scope.ts';
+import type { TaskBody } from './task-body.ts';
 
 /** The resource kinds by name; src/resources/index.ts holds the real one. */
 export type KindRegistry = ReadonlyMap<string, ResourceKind>;
+
+/** A task as it was written, with everything compiled that hosts fill in. */
+export interface CompiledTask {
+  handler: boolean;
+  at: SourcePosition;
+  /** as written, for findings */
+  label: string;
+  name: Compiled;
+  when: Condition | undefined;
+  loop: Compiled | undefined;
+  tags: readonly string[];
+  notify: readonly string[];
+  become: boolean | undefined;
+  vars: Layer;
+  body: TaskBody;
+  /** what it declares where that is the same for every host; undefined where it needs a host's variables */
+  constant?: readonly Instance[];
+}
+
+export interface CompiledPlay {
+  name: string;
+  index: number;
+  /** the pattern, and where it stands */
+  hosts: string;
+  hostsAt: SourcePosition;
+  become: boolean | undefined;
+  vars: Layer;
+  /** sizes as written: hosts, or a share such as "10%" */
+  serial: readonly (number | string)[];
+  maxFailPercentage: number;
+  /** tasks, then handlers */
+  tasks: readonly CompiledTask[];
+}
 
 /** A playbook that was read, checked and compiled; bindPlaybook makes declarations of it. */
 export interface Playbook {
@@ -14,38 +50,8 @@ export interface Playbook {
   path: string;
   /** absolute; files that tasks name are relative to it */
   folder: string;
-  yaml: YamlFile;
-  plays: readonly Play[];
-}
-
-export interface Play {
-  name: string;
-  /** its place in the file, from 0 */
-  index: number;
-  hosts: string;
-  hostsAt: SourcePosition;
-  become: boolean | undefined;
-  vars: Layer;
-  /** numbers of hosts and percentages such as '10%' */
-  serial: readonly (number | string)[];
-  maxFailPercentage: number;
-  /** tasks, then handlers */
-  tasks: readonly Task[];
-}
-
-export interface Task {
-  path: Path;
-  at: SourcePosition;
-  handler: boolean;
-  /** absent where the task has none: then its kind stands for it */
-  name: Compiled | undefined;
-  kind: ResourceKind;
-  /** what stands under the kind's key */
-  value: Compiled;
-  conditions: readonly { condition: Condition; path: Path }[];
-  loop: Compiled | undefined;
-  tags: readonly string[];
-  notify: readonly string[];
-  become: boolean | undefined;
-  vars: Layer;
+  file: YamlFile;
+  plays: readonly CompiledPlay[];
+  assets: AssetStore;
+  warnings: readonly Diagnostic[];
 }

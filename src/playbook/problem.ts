@@ -31,6 +31,13 @@ export class Problem extends Error {
     this.origin ??= origin;
     return this;
   }
+
+  /** The same problem, to be thrown and placed once more. */
+  copy(): Problem {
+    const copy = new Problem(this.code, this.message, { hint: this.hint, offset: this.offset });
+    copy.origin = this.origin;
+    return copy;
+  }
 }
 
 /** Thrown when a check without an inventory meets a variable that only an inventory could give. */

@@ -1,89 +1,161 @@
 import { z } from 'zod';
+import { variableNameProblem } from '../lib/variable-name.ts';
 import type { KindRegistry } from './playbook.ts';
+import { isTemplate } from './template.ts';
 
-const words = z
-  .union([z.string().min(1), z.array(z.string().min(1))])
-  .transform((value) => (typeof value === 'string' ? [value] : value));
+/** Most tasks that a play may have, and most plays in a file. */
+const maxTasks = 1000;
+const maxPlays = 100;
 
-const condition = z.union([z.boolean(), z.string().min(1)]);
+const plainText = (what: string) =>
+  z
+    .string()
+    .min(1)
+    .max(200)
+    .refine((text) => !/\p{Cc}/u.test(text), 'must be one line without control characters')
+    .refine((text) => !isTemplate(text), `${what} can not hold a template`);
 
-const serialSize = z.union([
-  z.int().min(1),
-  z.string().regex(/^(100|[1-9]?[0-9])%$/, 'must be a number of hosts or a percentage such as "10%"'),
-]);
+const taskName = z
+  .string()
+  .min(1)
+  .max(200)
+  .refine((text) => !/\p{Cc}/u.test(text), 'must be one line without control characters');
 
-const variables = z.record(z.string(), z.unknown()).nullable();
+const tag = z
+  .string()
+  .regex(/^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$/, 'must be one word of letters, digits, _ . and -');
 
-/** What a task may hold beside its one resource kind. */
-const taskWords = {
-  name: z.string().min(1).max(300).optional().describe('What people see; templates are rendered.'),
-  when: z
-    .union([condition, z.array(condition)])
+const variables = z
+  .record(
+    z.string().superRefine((name, context) => {
+      const problem = variableNameProblem(name);
+      if (problem !== undefined) context.addIssue({ code: 'custom', message: problem });
+    }),
+    z.unknown(),
+  )
+  .nullable();
+
+const oneOrMore = <T extends z.ZodType>(item: T) => z.union([item, z.array(item).max(100)]);
+
+const condition = z.union([z.string().min(1), z.boolean(), z.array(z.string().min(1)).min(1)]);
+
+const percentage = z
+  .string()
+  .regex(/^(100|[1-9][0-9]?)%$/, 'must be a number of hosts, or a share of them such as "10%"');
+const batch = z.union([z.int().min(1).max(10_000), percentage]);
+
+/** What a task and a handler share. */
+const common = {
+  when: condition
     .optional()
     .describe(
-      'CEL conditions over variables and facts, all of which must hold: facts.os.id == "debian" && queues > 1',
+      'A condition in CEL over variables and facts, such as `facts.os.id == "debian"`; a list holds when all of it does.',
     ),
-  loop: z
-    .union([z.array(z.unknown()), z.string().min(1)])
+  notify: oneOrMore(plainText('notify'))
     .optional()
-    .describe('A list, or a template that names one: the task is done once for each item, as `item`.'),
-  tags: words
+    .describe('Handlers to run after this play where this changes something.'),
+  become: z
+    .boolean()
     .optional()
-    .describe('Chosen by -t; `always` stays with any choice, `never` needs a tag of its own to be named.'),
-  notify: words.optional().describe('Handlers of this play that run when this task changes something.'),
-  become: z.boolean().optional().describe('Work as root through sudo.'),
-  vars: variables.optional().describe('Variables of this task.'),
+    .describe('As root (true) or as the login user; else as the play, then as the host says.'),
+  vars: variables.optional().describe('Variables of this task alone; they win over those of the play.'),
 };
 
-/** Keys of a task that are no resource kind. */
-export const taskKeys: readonly string[] = Object.keys(taskWords);
+const taskKeys = {
+  name: taskName.describe('What it achieves, as reports show it; may hold templates.'),
+  ...common,
+  loop: z
+    .union([z.array(z.unknown()).max(1000), z.string().min(1)])
+    .optional()
+    .describe('A list, or a template that is one: the task is declared once for each `item`.'),
+  tags: oneOrMore(tag)
+    .optional()
+    .describe(
+      'Words to choose tasks by with -t; `always` is always chosen, `never` only where another tag is named.',
+    ),
+};
+
+const handlerKeys = {
+  name: plainText('the name of a handler').describe('The name that notify uses.'),
+  ...common,
+};
+
+const playKeys = {
+  name: plainText('the name of a play').describe('What the play is about, as reports show it.'),
+  hosts: z
+    .string()
+    .min(1)
+    .max(2000)
+    .describe('The hosts it works on, as a pattern: `hypervisors`, `hv0*`, `a:b`, `a:&b`, `a:!b`.'),
+  become: z
+    .boolean()
+    .optional()
+    .describe('As root (true) or as the login user, unless a task says otherwise.'),
+  vars: variables.optional().describe('Variables of all its tasks; they win over those of the inventory.'),
+  serial: z
+    .union([batch, z.array(batch).min(1).max(20)])
+    .optional()
+    .describe(
+      'Hosts at once: a number, a share such as "10%", or a list of them; the first batch is the canary, the last repeats.',
+    ),
+  max_fail_percentage: z
+    .number()
+    .min(0)
+    .max(100)
+    .optional()
+    .describe('Start no further batch once more than this share of hosts failed or is unreachable.'),
+};
+
+/** The words of a task, of a handler and of a play beside the resource kinds. */
+export const taskWords = Object.keys(taskKeys);
+export const handlerWords = Object.keys(handlerKeys);
+export const playWords = [...Object.keys(playKeys), 'tasks', 'handlers'];
 
 /**
- * The schema of a playbook.
- * @param kinds each is a key of a task
- * @param bodies true: with the schema of each kind's value, as the JSON Schema for editors has it; false: any value, since
- * values hold templates until they are bound to a host
+ * The frame of a playbook, without what stands below a kind's key: that may hold templates, and is checked with them.
+ * Every task's and handler's own keys are checked by the schemas of taskSchemas().
  */
-export function playbookSchema(kinds: KindRegistry, bodies = false) {
-  const bodyOf = (name: string) => {
-    const kind = kinds.get(name)!;
-    return (bodies ? kind.schema : z.unknown()).optional().describe(kind.summary);
-  };
-  const task = z
-    .strictObject({
-      ...taskWords,
-      ...Object.fromEntries([...kinds.keys()].map((name) => [name, bodyOf(name)])),
-    })
-    .describe('One resource: a name, and one resource kind with its desired state.');
-  const tasks = z.array(task).nullable();
-  const play = z.strictObject({
-    name: z.string().min(1).max(300).optional().describe('What people see.'),
-    hosts: z
-      .union([z.string().min(1), z.array(z.string().min(1)).min(1)])
-      .transform((value) => (typeof value === 'string' ? value : value.join(':')))
-      .describe('A pattern over hosts and groups of the inventory: hypervisors, hv0*, a:b, a:&b, a:!b'),
-    become: z.boolean().optional().describe('Work as root through sudo; default true.'),
-    vars: variables.optional().describe('Variables of all tasks.'),
-    serial: z
-      .union([serialSize, z.array(serialSize).min(1)])
-      .transform((value) => (Array.isArray(value) ? value : [value]))
-      .optional()
-      .describe(
-        'Hosts a batch, or a list of such sizes, the last repeats. The first of several batches is the canary.',
-      ),
-    max_fail_percentage: z
-      .number()
-      .min(0)
-      .max(100)
-      .optional()
-      .describe('Stop when more hosts of the play have failed or are unreachable; default 100.'),
-    tasks: tasks.optional().describe('Done in order on each host.'),
-    handlers: tasks
-      .optional()
-      .describe('Done after the tasks, where a task that changed notifies them by name.'),
-  });
-  return z.array(play).min(1).describe('A list of plays.');
-}
+export const frameSchema = z
+  .array(
+    z.strictObject({
+      ...playKeys,
+      tasks: z.array(z.unknown()).max(maxTasks).nullable().optional(),
+      handlers: z.array(z.unknown()).max(maxTasks).nullable().optional(),
+    }),
+  )
+  .min(1)
+  .max(maxPlays);
 
-export type PlayInput = z.output<ReturnType<typeof playbookSchema>>[number];
-export type TaskInput = NonNullable<PlayInput['tasks']>[number] & Record<string, unknown>;
+export type PlayFrame = z.output<typeof frameSchema>[number];
+
+const taskFrame = z.looseObject(taskKeys);
+const handlerFrame = z.looseObject(handlerKeys);
+export type TaskFrame = z.output<typeof taskFrame>;
+
+/** Schemas of a task and a handler; keys that are not theirs are let through and left to the caller. */
+export const taskSchemas = { task: taskFrame, handler: handlerFrame } as const;
+
+/** The whole language with every kind's own schema, for JSON Schema. */
+export function playbookSchema(kinds: KindRegistry): z.ZodType {
+  const bodies = Object.fromEntries(
+    [...kinds.values()].map((kind) => [kind.kind, kind.schema.optional().describe(kind.summary)]),
+  );
+  const task = z.strictObject({ ...taskKeys, ...bodies }).meta({ id: 'task' });
+  const handler = z.strictObject({ ...handlerKeys, ...bodies }).meta({ id: 'handler' });
+  return z
+    .array(
+      z
+        .strictObject({
+          ...playKeys,
+          tasks: z.array(task).nullable().optional().describe('What hosts shall be like, in order.'),
+          handlers: z
+            .array(handler)
+            .nullable()
+            .optional()
+            .describe('Tasks that run once after the others, where one of them that changes notifies it.'),
+        })
+        .meta({ id: 'play' }),
+    )
+    .min(1)
+    .describe('A list of plays.');
+}

@@ -38,10 +38,11 @@ export class Scope implements Lookup {
     if (this.#values.has(name)) return this.#values.get(name);
     const found = this.#find(name);
     if (found === undefined) {
-      if (!this.#complete) throw new UnknownYet();
-      throw new Problem('E_UNDEFINED_VARIABLE', `${name} is undefined`, {
-        hint: didYouMean(name, this.names()),
-      });
+      if (name === 'item')
+        throw new Problem('E_UNDEFINED_VARIABLE', 'item is undefined', {
+          hint: 'only a task with loop: has it',
+        });
+      throw this.#complete ? this.#undefined(name) : new UnknownYet();
     }
     if (this.#open.includes(name))
       throw new Problem(
@@ -58,8 +59,15 @@ export class Scope implements Lookup {
     }
   }
 
+  /** All names in sight. @throws UnknownYet where an inventory could add some */
   names(): Set<string> {
+    if (!this.#complete) throw new UnknownYet();
     return new Set(this.#layers.flatMap((layer) => [...layer.keys()]));
+  }
+
+  #undefined(name: string): Problem {
+    const hint = didYouMean(name, this.names());
+    return new Problem('E_UNDEFINED_VARIABLE', `${name} is undefined`, { hint });
   }
 
   #find(name: string): Compiled | undefined {
