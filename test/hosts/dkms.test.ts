@@ -105,6 +105,53 @@ test.each([
   expect((await there.run(`stat -c %Y.%i ${ko(OTHER)}`)).text).toBe(stamp);
 });
 
+test('a module that depmod has lost is found again, without a build', async () => {
+  const there = host('installed');
+  await there.run(`mv ${ko(KERNEL)} /tmp/ko && depmod ${KERNEL} && mv /tmp/ko ${ko(KERNEL)}`);
+  const { plan, applied, after } = await converge(there, hello());
+  expect(plan).toMatchObject({
+    changes: [{ path: `kernel.${KERNEL}.installed`, from: 'unknown to depmod' }],
+  });
+  expect(applied.rc, applied.text).toBe(0);
+  expect(applied.text).not.toContain('CC [M]');
+  expect(after.status).toBe('ok');
+});
+
+test('an archive with another content than was declared is refused before dkms runs its dkms.conf', async () => {
+  const bare = host('bare');
+  const { steps } = await planOn(bare, dkms, hello(), await bare.facts(KERNEL));
+  const evil = hello({ conf: '\n' });
+  const other = (await planOn(bare, dkms, evil, await bare.facts(KERNEL))).steps[0]!.payloads![0]!;
+  const swapped = { ...steps[0]!, payloads: [{ ...steps[0]!.payloads![0]!, bytes: other.bytes }] };
+  const applied = await runSteps(bare, [swapped]);
+  expect(applied.rc).not.toBe(0);
+  expect((await bare.run(`ls -A /usr/src /var/lib/dkms | grep -e ${NAME} -e blkfleet`)).text).toBe('');
+});
+
+test('a planted link at the place of the source is not followed', async () => {
+  const bare = host('bare');
+  await bare.run(`mkdir /tmp/elsewhere; ln -s /tmp/elsewhere /usr/src/${NAME}-1.0`);
+  expect(await plan(bare, hello())).toMatchObject({ status: 'blocked' });
+});
+
+test('one dkms at a time: two jobs, and one that somebody else has started', async () => {
+  const bare = host('bare');
+  const { steps } = await planOn(bare, dkms, hello(), await bare.facts(KERNEL));
+  const builds = steps.filter((step) => step.title.startsWith('build'));
+  expect((await runSteps(bare, steps.slice(0, steps.indexOf(builds[0]!)))).rc).toBe(0);
+  for (const [index, step] of builds.entries()) await bare.put(String(index), Buffer.from(step.script));
+  const both = await bare.run(`sh -eu /run/bf/0 > /tmp/0 2>&1 & a=$!
+sh -eu /run/bf/1 > /tmp/1 2>&1 & b=$!
+wait $a; echo $?; wait $b; echo $?`);
+  expect(both.text).toBe('0\n0\n');
+  expect((await plan(bare, hello())).status).toBe('ok');
+  const foreign = await bare.run(`dkms remove ${NAME}/1.0 --all >/dev/null; dkms add ${NAME}/1.0 >/dev/null
+dkms build ${NAME}/1.0 -k ${OTHER} > /tmp/dkms 2>&1 & a=$!
+while [ ! -e /var/lib/dkms/${NAME}/1.0/build ]; do sleep 0.01; done
+sh -eu /run/bf/0 > /tmp/0 2>&1; echo $?; wait $a; echo $?; grep waiting /tmp/0`);
+  expect(foreign.text).toMatch(/^0\n0\nwaiting for another dkms/);
+});
+
 test.each([
   ['an empty leftover of a crash', `rm -rf /var/lib/dkms/${NAME}/1.0/${KERNEL}/x86_64/*`],
   ['a leftover with a log only', `rm -rf /var/lib/dkms/${NAME}/1.0/${KERNEL}/x86_64/module`],

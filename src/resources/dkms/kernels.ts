@@ -50,7 +50,8 @@ function judge(found: DkmsPackage, state: DkmsState, release: string, arch: stri
     [...there].filter(([path]) => moduleName(path) === name).map(([, sum]) => sum === sha256),
   );
   const same = copies.every((found) => found.length > 0 && found.every(Boolean));
-  const installed = built && same && state.active.has(folder);
+  const indexed = files.every(({ name }) => state.indexed.has(`${release} ${name}`));
+  const installed = built && same && indexed && state.active.has(folder);
   const failed = record && record.rc !== 0 && record.version === version ? record : undefined;
   return {
     built,
@@ -84,7 +85,8 @@ function installedNow(
   if (active !== undefined && active !== version) return active;
   if (copies.some((found) => found.includes(false))) return 'differs from what was built';
   if (copies.every((found) => found.length === 0)) return null;
-  return active === undefined ? 'unknown to dkms' : 'incomplete';
+  if (active === version) return 'unknown to depmod';
+  return 'unknown to dkms';
 }
 
 /** The version that dkms takes for installed on a kernel; any, not only the declared one. */

@@ -155,7 +155,11 @@ function removal(version: string): Change {
 function warningsOf(found: DkmsPackage, state: DkmsState, work: Work, facts: HostFacts): string[] {
   const warnings: string[] = [];
   if (!state.tool) warnings.push('dkms is not installed there (yet): a task before this one must install it');
-  const { release } = facts.kernel;
+  const { release, secureBoot, sigEnforce } = facts.kernel;
+  if ((secureBoot || sigEnforce) && work.pending.length > 0)
+    warnings.push(
+      'the kernel there takes signed modules only: dkms signs with a key of the host (Debian: /var/lib/dkms/mok.pub), which must be enrolled by mokutil before anything can be loaded',
+    );
   if (!work.kernels.some((kernel) => kernel.release === release))
     warnings.push(`the running kernel ${release} is not installed there (any more): reboot before loading`);
   for (const kernel of work.kernels) {

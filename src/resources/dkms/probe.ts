@@ -62,6 +62,11 @@ dkms_probe() {
     while read -r dkms_x dkms_y dkms_z; do [ "$dkms_x" = module ] && set -- "$@" "$dkms_z"; done < "$dkms_p"
   fi
   for dkms_x in "$@"; do
+    grep -l -s -F -e "/$dkms_x.ko" /lib/modules/*/modules.dep.bin | while IFS= read -r dkms_y; do
+      dkms_y=\${dkms_y%/*}; printf 'indexed %s %s\\n' "\${dkms_y##*/}" "$dkms_x"
+    done
+  done
+  for dkms_x in "$@"; do
     for dkms_y in ${INSTALL_DIRS.join(' ')}; do
       for dkms_f in /lib/modules/*/"$dkms_y/$dkms_x".ko*; do
         [ -f "$dkms_f" ] && dkms_safe "$dkms_f" && dkms_files="$dkms_files $dkms_f"

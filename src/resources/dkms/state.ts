@@ -34,6 +34,8 @@ export interface DkmsState {
   active: ReadonlySet<string>;
   /** kernel → path below /lib/modules/KERNEL → sha256 */
   installed: ReadonlyMap<string, ReadonlyMap<string, string>>;
+  /** `KERNEL NAME` of modules that depmod's index names; what is not in it modprobe does not find */
+  indexed: ReadonlySet<string>;
   records: ReadonlyMap<string, BuildRecord>;
   /** of the declared version, by kernel */
   proofs: ReadonlyMap<string, BuildProof>;
@@ -58,6 +60,7 @@ export function parseDkms(output: Buffer, input: Input<DkmsDesired>): DkmsState 
   const trees = new Map<string, Map<string, string>>();
   const active = new Set<string>();
   const installed = new Map<string, Map<string, string>>();
+  const indexed = new Set<string>();
   const records = new Map<string, string[]>();
   const proofs = new Map<string, string[]>();
   const ours = new Map<string, string>();
@@ -81,6 +84,7 @@ export function parseDkms(output: Buffer, input: Input<DkmsDesired>): DkmsState 
     else if (key === 'pushed' && WORD.test(first)) pushed.add(first);
     else if (key === 'tree') trees.set(first, trees.get(first) ?? new Map());
     else if (key === 'active') active.add(first);
+    else if (key === 'indexed') indexed.add(`${first} ${second}`);
     else if (key === 'exec') executable.add(first);
     else if (key === 'link') links.add(first);
     else if ((key === 'record' || key === 'proof') && WORD.test(first)) {
@@ -118,6 +122,7 @@ export function parseDkms(output: Buffer, input: Input<DkmsDesired>): DkmsState 
     trees,
     active,
     installed,
+    indexed,
     records: new Map([...records].map(([kernel, text]) => [kernel, parseRecord(text)])),
     proofs: new Map([...proofs].map(([kernel, text]) => [kernel, parseProof(text)])),
     ours,
