@@ -10,6 +10,7 @@ type Issue = z.core.$ZodIssue;
  * @param base where the checked value stands in the file; issue paths are relative to it
  * @param schema what was checked against, to name the keys that would have been right
  * @param value what was checked, to show what was found
+ * @param keyHints what to say of unknown keys that people write out of habit
  */
 export function schemaFindings(
   issues: readonly Issue[],
@@ -17,8 +18,9 @@ export function schemaFindings(
   base: Path,
   schema: z.core.$ZodType,
   value: unknown,
+  keyHints: Readonly<Record<string, string>> = {},
 ): Diagnostic[] {
-  return issues.flatMap((issue) => findingsOf(narrow(issue), file, base, schema, value));
+  return issues.flatMap((issue) => findingsOf(narrow(issue), file, base, schema, value, keyHints));
 }
 
 function findingsOf(
@@ -27,6 +29,7 @@ function findingsOf(
   base: Path,
   schema: z.core.$ZodType,
   root: unknown,
+  keyHints: Readonly<Record<string, string>>,
 ): Diagnostic[] {
   const inner = issue.path.filter((step) => typeof step !== 'symbol');
   const path = [...base, ...inner];
@@ -38,7 +41,9 @@ function findingsOf(
         'E_UNKNOWN_KEY',
         file.positionOf([...path, key], 'key'),
         `unknown key "${key}"${inner.length > 0 ? ` in ${pathText(inner)}` : ''}`,
-        didYouMean(key, valid) ?? (valid.length > 0 ? `known here: ${valid.join(', ')}` : undefined),
+        (Object.hasOwn(keyHints, key) ? keyHints[key] : undefined) ??
+          didYouMean(key, valid) ??
+          (valid.length > 0 ? `known here: ${valid.join(', ')}` : undefined),
       ),
     );
   }
@@ -58,14 +63,20 @@ function wording(
   value: unknown,
   written: string | undefined,
 ): { message: string; hint?: string | undefined } {
-  const got = shown(value, written);
+  const templated = written !== undefined && /\{[{%]/.test(written);
+  const got =
+    templated && value !== null && typeof value !== 'object'
+      ? `${shown(value, undefined)} from ${written}`
+      : shown(value, written);
   switch (issue.code) {
     case 'invalid_type': {
       if (value === undefined)
         return { message: `${name} is missing; it must be ${typeName(issue.expected)}` };
       return {
         message: `${name} must be ${typeName(issue.expected)}, got ${got}`,
-        hint: typeHint(issue.expected, value, written),
+        hint: templated
+          ? `the variable is ${typeName(kindOf(value))}; change it where it is defined`
+          : typeHint(issue.expected, value, written),
       };
     }
     case 'invalid_value': {
@@ -150,6 +161,10 @@ function typeHint(expected: string, value: unknown, written: string | undefined)
   if (expected === 'array' && value !== null && typeof value !== 'object')
     return `write a list: [${written ?? String(value)}]`;
   return undefined;
+}
+
+function kindOf(value: unknown): string {
+  return value === null ? 'null' : Array.isArray(value) ? 'array' : typeof value;
 }
 
 function shown(value: unknown, written: string | undefined): string {

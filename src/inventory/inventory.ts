@@ -1,3 +1,4 @@
+import type { Path, YamlFile } from '../config/yaml.ts';
 import type { Diagnostic } from '../lib/errors.ts';
 import type { Host } from './host.ts';
 
@@ -20,6 +21,8 @@ export interface Inventory {
   groups: ReadonlyMap<string, Group>;
   /** every host of a group and of the groups below it, in inventory order */
   members(group: string): readonly string[];
+  /** the place of the value that a host's variable has; one place, one object */
+  whereIs(host: string, variable: string): { yaml: YamlFile; path: Path } | undefined;
   /** worth saying, not wrong: two names for one address */
   warnings: readonly Diagnostic[];
 }

@@ -54,7 +54,13 @@ function build(file: YamlFile, tree: GroupTree): Inventory {
       `${second} and ${first} are the same address (${address}): it would be worked on twice`,
     ),
   );
-  return { path: file.path, hosts, groups, members, warnings };
+  const whereIs = (host: string, variable: string) => {
+    const inner = [...(hosts.get(host)?.groups ?? [])].reverse().map((name) => tree.groups.get(name));
+    const owner = [tree.hosts.get(host), ...inner].find((one) => one?.places.has(variable));
+    const path = owner?.places.get(variable);
+    return path === undefined ? undefined : { yaml: file, path };
+  };
+  return { path: file.path, hosts, groups, members, whereIs, warnings };
 }
 
 function finish(draft: DraftGroup): Group {

@@ -10,12 +10,15 @@ export interface DraftGroup {
   hosts: Set<string>;
   children: Set<string>;
   vars: Record<string, unknown>;
+  /** where each variable's value stands */
+  places: Map<string, Path>;
   /** where it is first mentioned */
   path: Path;
 }
 
 export interface DraftHost {
   vars: Record<string, unknown>;
+  places: Map<string, Path>;
   path: Path;
 }
 
@@ -47,7 +50,7 @@ export class GroupTree {
     }
     const group = this.#group(name, path);
     this.#checkVars(node?.vars, [...path, 'vars']);
-    Object.assign(group.vars, node?.vars);
+    assign(group, node?.vars, placesOf(node?.vars, [...path, 'vars']));
     for (const [pattern, vars] of Object.entries(node?.hosts ?? {}))
       this.#addHosts(group, pattern, vars, [...path, 'hosts', pattern]);
     for (const [child, below] of Object.entries(node?.children ?? {})) {
@@ -65,7 +68,7 @@ export class GroupTree {
   #group(name: string, path: Path): DraftGroup {
     let group = this.groups.get(name);
     if (group === undefined) {
-      group = { name, hosts: new Set(), children: new Set(), vars: {}, path };
+      group = { name, hosts: new Set(), children: new Set(), vars: {}, places: new Map(), path };
       this.groups.set(name, group);
     }
     return group;
@@ -81,6 +84,8 @@ export class GroupTree {
       this.#problem(path, error.message);
       return;
     }
+    // The hosts of a range share what is written once.
+    const places = placesOf(vars, path);
     for (const name of names) {
       if (!hostName.test(name) || name.length > 255) {
         this.#problem(
@@ -90,14 +95,16 @@ export class GroupTree {
         );
         return;
       }
-      const host = this.hosts.get(name);
+      let host = this.hosts.get(name);
       if (host === undefined) {
         if (this.hosts.size >= maxHosts) {
           this.#problem(path, `more than ${maxHosts} hosts`);
           return;
         }
-        this.hosts.set(name, { vars: { ...vars }, path });
-      } else Object.assign(host.vars, vars);
+        host = { vars: {}, places: new Map(), path };
+        this.hosts.set(name, host);
+      }
+      assign(host, vars, places);
       group.hosts.add(name);
     }
   }
@@ -171,4 +178,18 @@ export class GroupTree {
   #push(problem: Diagnostic): void {
     if (this.problems.length < maxProblems) this.problems.push(problem);
   }
+}
+
+function placesOf(vars: Vars | null | undefined, path: Path): Map<string, Path> {
+  return new Map(Object.keys(vars ?? {}).map((name) => [name, [...path, name]]));
+}
+
+/** A later mention wins over an earlier one. */
+function assign(
+  owner: { vars: Record<string, unknown>; places: Map<string, Path> },
+  vars: Vars | null | undefined,
+  places: ReadonlyMap<string, Path>,
+): void {
+  Object.assign(owner.vars, vars);
+  for (const [name, path] of places) owner.places.set(name, path);
 }

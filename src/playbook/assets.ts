@@ -7,11 +7,12 @@ import type { Asset, AssetFile, AssetRequest } from '../resources/kind.ts';
 import { Problem } from './problem.ts';
 import { compileTemplate, type Lookup, type Template } from './template.ts';
 
-/** Largest file, largest template, largest folder (in sum), most files of a folder. */
+/** Largest file, template and folder (in sum); most files of a folder, and how deep they may lie. */
 const maxFileBytes = 32 * 1024 * 1024;
 const maxTemplateBytes = 1024 * 1024;
 const maxFolderBytes = 64 * 1024 * 1024;
 const maxFolderFiles = 5000;
+const maxFolderDepth = 32;
 
 interface TemplateFile {
   template: Template;
@@ -69,14 +70,16 @@ export class AssetStore {
   #readFolder(root: string): Asset {
     const files: AssetFile[] = [];
     let total = 0;
-    const walk = (folder: string) => {
+    const walk = (folder: string, depth: number) => {
+      if (depth > maxFolderDepth)
+        throw new Problem('E_FILE', `${this.#shown(root)} is nested deeper than ${maxFolderDepth} folders`);
       for (const entry of readEntries(folder, this.#shown(folder))) {
         // What version control keeps beside the files is no content of the folder.
         if (entry.name === '.git') continue;
         const path = join(folder, entry.name);
         const shown = this.#shown(path);
         if (entry.isDirectory()) {
-          walk(path);
+          walk(path, depth + 1);
           continue;
         }
         if (!entry.isFile())
@@ -91,11 +94,12 @@ export class AssetStore {
         total += bytes.length;
         if (files.length >= maxFolderFiles || total > maxFolderBytes)
           throw new Problem('E_FILE', `${this.#shown(root)} has more than ${maxFolderFiles} files or 64 MiB`);
-        const mode = statSync(path).mode & 0o777;
+        // Modes of a checkout differ by umask: only whether it can be run is kept.
+        const mode = statSync(path).mode & 0o111 ? 0o755 : 0o644;
         files.push({ path: relative(root, path), mode, bytes, sha256: sha256(bytes) });
       }
     };
-    walk(root);
+    walk(root, 0);
     files.sort((a, b) => Buffer.compare(Buffer.from(a.path), Buffer.from(b.path)));
     const hash = sha256(Buffer.from(files.map((file) => `${file.sha256}  ${file.path}\n`).join('')));
     return { sha256: hash, files };

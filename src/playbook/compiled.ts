@@ -24,6 +24,8 @@ export function compileValue(
   if (value === null || typeof value !== 'object') return literal(value);
   const entries: [string | number, Compiled][] = Object.entries(value).map(([key, item]) => {
     const step = Array.isArray(value) ? Number(key) : key;
+    if (typeof step === 'string' && isTemplate(step))
+      report(new Problem('E_TEMPLATE', `the key "${step}" can not be a template`).placed({ yaml, path }));
     return [step, compileValue(item, yaml, [...path, step], report)];
   });
   if (entries.every(([, item]) => item.literal)) return literal(value);
@@ -36,12 +38,8 @@ export function compileValue(
   };
 }
 
-/** Compiles one string; `origin` absent means a value of which no place is known. */
-export function compileString(
-  text: string,
-  origin: Origin | undefined,
-  report: (problem: Problem) => void,
-): Compiled {
+/** Compiles one string. */
+export function compileString(text: string, origin: Origin, report: (problem: Problem) => void): Compiled {
   if (!isTemplate(text)) return literal(text);
   try {
     const template = compileTemplate(text);
@@ -51,13 +49,13 @@ export function compileString(
         try {
           return template.render(variables, true);
         } catch (error) {
-          throw error instanceof Problem && origin !== undefined ? error.placed(origin) : error;
+          throw error instanceof Problem ? error.placed(origin) : error;
         }
       },
     };
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
-    report(origin === undefined ? error : error.placed(origin));
+    report(error.placed(origin));
     return literal(text);
   }
 }

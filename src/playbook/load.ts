@@ -1,206 +1,145 @@
 import { dirname, resolve } from 'node:path';
-import { type Path, readYaml, type YamlFile } from '../config/yaml.ts';
+import { readYaml, type YamlFile } from '../config/yaml.ts';
 import { schemaFindings } from '../config/zod-issues.ts';
 import { type Diagnostic, FleetError } from '../lib/errors.ts';
 import { didYouMean } from '../lib/nearest.ts';
-import { variableNameProblem } from '../lib/variable-name.ts';
-import { kinds as allKinds } from '../resources/index.ts';
-import { type Compiled, compileString, compileValue } from './compiled.ts';
-import { compileCondition } from './condition.ts';
-import { diagnose } from './diagnose.ts';
-import type { KindRegistry, Play, Playbook, Task } from './playbook.ts';
-import { Problem } from './problem.ts';
-import { type PlayInput, playbookSchema, type TaskInput, taskKeys } from './schema.ts';
-import type { Layer } from './scope.ts';
-
-const maxProblems = 50;
+import { kinds as registry } from '../resources/index.ts';
+import { AssetStore } from './assets.ts';
+import { type CompileContext, compileTask, compileVariables } from './compile-task.ts';
+import { diagnosticOf, Findings } from './findings.ts';
+import { instancesOf } from './instances.ts';
+import type { CompiledPlay, CompiledTask, KindRegistry, Playbook } from './playbook.ts';
+import { UnknownYet } from './problem.ts';
+import { frameSchema, type PlayFrame } from './schema.ts';
+import { Scope } from './scope.ts';
+import { ansibleWords } from './words.ts';
 
 /**
- * Reads, checks and compiles a playbook: keys and types of plays and tasks, names of handlers and variables, the syntax
- * of templates and conditions. What depends on a host's variables is checked by bindPlaybook.
+ * Reads, checks and compiles a playbook. What does not depend on an inventory is evaluated here, its files read.
  * @param kinds defaults to the registry
- * @throws FleetError with every finding, each with its position
+ * @throws FleetError E_FILE, E_YAML, E_SCHEMA, … with every finding, each with its position
  */
-export async function loadPlaybook(path: string, kinds: KindRegistry = allKinds): Promise<Playbook> {
-  const yaml = await readYaml(path);
-  const schema = playbookSchema(kinds);
-  const parsed = schema.safeParse(yaml.value);
-  if (!parsed.success) {
-    const findings = schemaFindings(parsed.error.issues, yaml, [], schema, yaml.value);
-    throw new FleetError(
-      findings.map((finding) => nameUnknownKind(finding, yaml, kinds)).slice(0, maxProblems),
-    );
-  }
-  const compiler = new Compiler(yaml, kinds);
-  const plays = parsed.data.map((play, index) => compiler.play(play, index));
-  if (compiler.problems.length > 0) throw new FleetError(compiler.problems.slice(0, maxProblems));
-  return { path, folder: dirname(resolve(path)), yaml, plays };
+export async function loadPlaybook(path: string, kinds?: KindRegistry): Promise<Playbook> {
+  const { playbook, findings } = await readPlaybook(path, kinds);
+  if (findings.length > 0) throw new FleetError(findings);
+  return playbook;
 }
 
-/** A task without any known kind most likely misspells one: that is what is unknown then. */
-function nameUnknownKind(finding: Diagnostic, yaml: YamlFile, kinds: KindRegistry): Diagnostic {
-  const key = /^unknown key "(.*)" in \[(\d+)\]\.(tasks|handlers)\[(\d+)\]$/.exec(finding.message);
-  if (finding.code !== 'E_UNKNOWN_KEY' || key === null) return finding;
-  const [, word, play, list, index] = key;
-  const plays = yaml.value as Record<string, Record<string, unknown>[]>[];
-  const task = plays[Number(play)]?.[list!]?.[Number(index)];
-  if (task === undefined || Object.keys(task).some((name) => kinds.has(name))) return finding;
-  const names = [...kinds.keys()];
+/**
+ * As loadPlaybook, but hands on what is right beside the findings, so that it can be checked further.
+ * @throws FleetError E_FILE or E_YAML, where there is nothing to hand on
+ */
+export async function readPlaybook(
+  path: string,
+  kinds: KindRegistry = registry,
+): Promise<{ playbook: Playbook; findings: readonly Diagnostic[] }> {
+  const file = await readYaml(path);
+  const folder = dirname(resolve(path));
+  const findings = new Findings();
+  const context: CompileContext = { file, kinds, report: (finding) => findings.add(finding) };
+  const frame = frameSchema.safeParse(file.value);
+  if (!frame.success)
+    for (const finding of schemaFindings(frame.error.issues, file, [], frameSchema, file.value, ansibleWords))
+      findings.add(finding);
+  const plays: CompiledPlay[] = [];
+  for (const [index, raw] of (Array.isArray(file.value) ? file.value : []).entries()) {
+    const tasks = compileTasks(raw, index, context);
+    // A play whose frame is broken can not be bound; its tasks have been checked all the same.
+    if (frame.success) plays.push(compilePlay(frame.data[index]!, index, tasks, context));
+  }
+  const playbook = { path, folder, file, plays, assets: new AssetStore(folder), warnings: [] };
+  for (const play of plays) evaluateConstants(play, playbook.assets, context);
+  return { playbook, findings: findings.list() };
+}
+
+function compileTasks(play: unknown, index: number, context: CompileContext): CompiledTask[] {
+  const { file } = context;
+  const section = (key: 'tasks' | 'handlers') => {
+    const list =
+      play !== null && typeof play === 'object' && key in play ? (play as Record<string, unknown>)[key] : [];
+    return Array.isArray(list) ? list : [];
+  };
+  const compiled = (['tasks', 'handlers'] as const).flatMap((key) =>
+    section(key).map((value, i) => compileTask(value, [index, key, i], key === 'handlers', context)),
+  );
+  checkHandlers(section('tasks'), section('handlers'), index, file, context.report);
+  return compiled.filter((task) => task !== undefined);
+}
+
+/** Every name in notify is a handler of the same play, and no two handlers share a name. Works on raw values. */
+function checkHandlers(
+  tasks: readonly unknown[],
+  handlers: readonly unknown[],
+  index: number,
+  file: YamlFile,
+  report: (finding: Diagnostic) => void,
+): void {
+  const names = new Set<string>();
+  for (const [i, handler] of handlers.entries()) {
+    const name = field(handler, 'name');
+    if (typeof name !== 'string') continue;
+    const at = file.positionOf([index, 'handlers', i, 'name']);
+    if (names.has(name)) report(file.finding('E_SCHEMA', at, `two handlers are named "${name}"`));
+    names.add(name);
+  }
+  for (const [key, list] of [
+    ['tasks', tasks],
+    ['handlers', handlers],
+  ] as const)
+    for (const [i, task] of list.entries()) {
+      const notify = field(task, 'notify');
+      const wanted = Array.isArray(notify) ? notify : [notify];
+      for (const [n, name] of wanted.entries()) {
+        if (typeof name !== 'string' || names.has(name)) continue;
+        const path = [index, key, i, 'notify', ...(Array.isArray(notify) ? [n] : [])];
+        report(
+          file.finding(
+            'E_UNKNOWN_HANDLER',
+            file.positionOf(path),
+            `this play has no handler "${name}"`,
+            didYouMean(name, names) ??
+              (names.size === 0
+                ? 'handlers: holds them, beside tasks:'
+                : `handlers: ${[...names].join(', ')}`),
+          ),
+        );
+      }
+    }
+}
+
+function compilePlay(
+  frame: PlayFrame,
+  index: number,
+  tasks: readonly CompiledTask[],
+  { file, report }: CompileContext,
+): CompiledPlay {
+  const { serial } = frame;
+  const hosts = Array.isArray(frame.hosts) ? frame.hosts.join(':') : frame.hosts;
   return {
-    ...finding,
-    code: 'E_UNKNOWN_KIND',
-    message: `unknown resource kind "${word}"`,
-    hint: didYouMean(word!, [...names, ...taskKeys]) ?? `resource kinds: ${names.join(', ')}`,
+    name: frame.name ?? hosts,
+    index,
+    hosts,
+    hostsAt: file.positionOf([index, 'hosts']),
+    become: frame.become,
+    vars: compileVariables(frame.vars, file, [index, 'vars'], (problem) => report(diagnosticOf(problem))),
+    serial: serial === undefined ? [] : Array.isArray(serial) ? serial : [serial],
+    maxFailPercentage: frame.max_fail_percentage ?? 100,
+    tasks,
   };
 }
 
-/** Compiles what the schema has let through; findings are collected. */
-class Compiler {
-  readonly problems: Diagnostic[] = [];
-  readonly #yaml: YamlFile;
-  readonly #kinds: KindRegistry;
-
-  constructor(yaml: YamlFile, kinds: KindRegistry) {
-    this.#yaml = yaml;
-    this.#kinds = kinds;
-  }
-
-  play(play: PlayInput, index: number): Play {
-    const handlers = new Map<string, Path>();
-    for (const [i, handler] of (play.handlers ?? []).entries())
-      this.#noteHandler(handlers, handler, [index, 'handlers', i]);
-    const task = (list: 'tasks' | 'handlers') =>
-      (play[list] ?? []).flatMap((one, i) =>
-        this.#task(one, [index, list, i], handlers, list === 'handlers'),
-      );
-    return {
-      name: play.name ?? play.hosts,
-      index,
-      hosts: play.hosts,
-      hostsAt: this.#yaml.positionOf([index, 'hosts']),
-      become: play.become,
-      vars: this.#layer(play.vars, [index, 'vars']),
-      serial: play.serial ?? [],
-      maxFailPercentage: play.max_fail_percentage ?? 100,
-      tasks: [...task('tasks'), ...task('handlers')],
-    };
-  }
-
-  #noteHandler(handlers: Map<string, Path>, handler: TaskInput, path: Path): void {
-    if (handler.name === undefined) this.#find(path, 'value', 'a handler needs a name, which notify names');
-    else if (handlers.has(handler.name))
-      this.#find([...path, 'name'], 'value', `two handlers of this play are named "${handler.name}"`);
-    else handlers.set(handler.name, path);
-  }
-
-  #task(task: TaskInput, path: Path, handlers: ReadonlyMap<string, Path>, handler: boolean): Task[] {
-    const kind = this.#kindOf(task, path);
-    this.#checkNotify(task, path, handlers);
-    const vars = this.#layer(task.vars, [...path, 'vars']);
-    const conditions = this.#conditions(task.when, [...path, 'when']);
-    const loop = task.loop === undefined ? undefined : this.#compile(task.loop, [...path, 'loop']);
-    const name = task.name === undefined ? undefined : this.#text(task.name, [...path, 'name']);
-    if (handler && name && !name.literal)
-      this.#find(
-        [...path, 'name'],
-        'value',
-        'the name of a handler can not hold a template: notify names it',
-      );
-    if (kind === undefined) return [];
-    return [
-      {
-        path,
-        at: this.#yaml.positionOf(path),
-        handler,
-        name,
-        kind,
-        value: this.#compile(task[kind.kind], [...path, kind.kind]),
-        written: task[kind.kind],
-        conditions,
-        loop,
-        tags: task.tags ?? [],
-        notify: task.notify ?? [],
-        become: task.become,
-        vars,
-      },
-    ];
-  }
-
-  #kindOf(task: TaskInput, path: Path) {
-    const [first, second] = Object.keys(task).filter((key) => this.#kinds.has(key));
-    if (first === undefined)
-      this.#find(
-        path,
-        'value',
-        'the task names no resource kind',
-        `one of ${[...this.#kinds.keys()].join(', ')}`,
-      );
-    else if (second !== undefined)
-      this.#find(
-        [...path, second],
-        'key',
-        `a task names one resource kind; this one has ${first} and ${second}`,
-        'make two tasks of it',
-      );
-    return first === undefined ? undefined : this.#kinds.get(first);
-  }
-
-  #checkNotify(task: TaskInput, path: Path, handlers: ReadonlyMap<string, Path>): void {
-    const single = typeof (valueAt(this.#yaml.value, path) as TaskInput).notify === 'string';
-    for (const [i, name] of (task.notify ?? []).entries()) {
-      if (handlers.has(name)) continue;
-      const hint =
-        didYouMean(name, handlers.keys()) ??
-        (handlers.size > 0
-          ? `handlers of this play: ${[...handlers.keys()].join(', ')}`
-          : 'this play has no handlers');
-      const at = this.#yaml.positionOf([...path, 'notify', ...(single ? [] : [i])]);
-      this.problems.push(this.#yaml.finding('E_UNKNOWN_HANDLER', at, `no handler is named "${name}"`, hint));
+/** Tasks that use no variable of the inventory are the same for every host: they are evaluated once, now. */
+function evaluateConstants(play: CompiledPlay, assets: AssetStore, { report }: CompileContext): void {
+  const scope = new Scope([play.vars], false);
+  for (const task of play.tasks) {
+    try {
+      task.constant = instancesOf(task, scope, assets, report);
+    } catch (error) {
+      if (!(error instanceof UnknownYet)) throw error;
     }
-  }
-
-  #conditions(when: TaskInput['when'], path: Path): Task['conditions'] {
-    if (when === undefined) return [];
-    const list = Array.isArray(when) ? when : [when];
-    return list.flatMap((one, i) => {
-      const place = Array.isArray(when) ? [...path, i] : path;
-      try {
-        return [{ condition: compileCondition(String(one)), path: place }];
-      } catch (error) {
-        this.#report(error, place);
-        return [];
-      }
-    });
-  }
-
-  #layer(vars: Record<string, unknown> | null | undefined, path: Path): Layer {
-    const layer = new Map<string, Compiled>();
-    for (const [name, value] of Object.entries(vars ?? {})) {
-      const problem = variableNameProblem(name);
-      if (problem !== undefined) this.#find([...path, name], 'key', problem);
-      else layer.set(name, this.#compile(value, [...path, name]));
-    }
-    return layer;
-  }
-
-  #compile(value: unknown, path: Path): Compiled {
-    return compileValue(value, this.#yaml, path, (problem) => this.#report(problem, path));
-  }
-
-  #text(text: string, path: Path): Compiled {
-    return compileString(text, { yaml: this.#yaml, path }, (problem) => this.#report(problem, path));
-  }
-
-  #report(error: unknown, path: Path): void {
-    if (!(error instanceof Problem)) throw error;
-    this.problems.push(diagnose(error, { yaml: this.#yaml, path }));
-  }
-
-  #find(path: Path, part: 'key' | 'value', message: string, hint?: string): void {
-    this.problems.push(this.#yaml.finding('E_SCHEMA', this.#yaml.positionOf(path, part), message, hint));
   }
 }
 
-function valueAt(root: unknown, path: Path): unknown {
-  return path.reduce((value, step) => (value as Record<string | number, unknown>)[step], root);
+function field(value: unknown, key: string): unknown {
+  return value !== null && typeof value === 'object' ? (value as Record<string, unknown>)[key] : undefined;
 }

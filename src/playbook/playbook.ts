@@ -5,6 +5,7 @@ import type { AssetStore } from './assets.ts';
 import type { Compiled } from './compiled.ts';
 import type { Condition } from './condition.ts';
 import type { Instance } from './instances.ts';
+import type { Origin } from './problem.ts';
 import type { Layer } from './scope.ts';
 import type { TaskBody } from './task-body.ts';
 
@@ -20,6 +21,7 @@ export interface CompiledTask {
   name: Compiled;
   when: Condition | undefined;
   loop: Compiled | undefined;
+  loopOrigin: Origin | undefined;
   tags: readonly string[];
   notify: readonly string[];
   become: boolean | undefined;

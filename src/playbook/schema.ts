@@ -37,7 +37,8 @@ const variables = z
 
 const oneOrMore = <T extends z.ZodType>(item: T) => z.union([item, z.array(item).max(100)]);
 
-const condition = z.union([z.string().min(1), z.boolean(), z.array(z.string().min(1)).min(1)]);
+const oneCondition = z.union([z.string().min(1), z.boolean()]);
+const condition = z.union([oneCondition, z.array(oneCondition).min(1)]);
 
 const percentage = z
   .string()
@@ -62,7 +63,7 @@ const common = {
 };
 
 const taskKeys = {
-  name: taskName.describe('What it achieves, as reports show it; may hold templates.'),
+  name: taskName.optional().describe('What it achieves, as reports show it; may hold templates.'),
   ...common,
   loop: z
     .union([z.array(z.unknown()).max(1000), z.string().min(1)])
@@ -81,12 +82,12 @@ const handlerKeys = {
 };
 
 const playKeys = {
-  name: plainText('the name of a play').describe('What the play is about, as reports show it.'),
-  hosts: z
-    .string()
-    .min(1)
-    .max(2000)
-    .describe('The hosts it works on, as a pattern: `hypervisors`, `hv0*`, `a:b`, `a:&b`, `a:!b`.'),
+  name: plainText('the name of a play')
+    .optional()
+    .describe('What the play is about, as reports show it; else its hosts.'),
+  hosts: oneOrMore(plainText('hosts')).describe(
+    'The hosts it works on, as a pattern: `hypervisors`, `hv0*`, `a:b`, `a:&b`, `a:!b`.',
+  ),
   become: z
     .boolean()
     .optional()

@@ -1,33 +1,34 @@
 import { FleetError } from '../lib/errors.ts';
 import { didYouMean } from '../lib/nearest.ts';
-import type { Playbook } from './playbook.ts';
+import type { CompiledTask } from './playbook.ts';
 
-const special = ['all', 'tagged', 'untagged', 'always', 'never'];
-
-/** Whether -t chooses a task, by Ansible's rules; without -t all but those tagged `never`. */
-export function isChosen(tags: readonly string[], chosen: readonly string[] | undefined): boolean {
-  const named = chosen?.some((tag) => tags.includes(tag)) ?? false;
-  if (tags.includes('never') && !named) return false;
-  if (chosen === undefined || named || tags.includes('always')) return true;
-  return (
-    chosen.includes('all') ||
-    (chosen.includes('tagged') && tags.length > 0) ||
-    (chosen.includes('untagged') && tags.length === 0)
-  );
+/**
+ * Whether -t chooses a task, by Ansible's rules: `always` is chosen whatever is asked for, `never` only where one of its
+ * tags is named; `all`, `tagged` and `untagged` are words of their own. Handlers are chosen by notify alone.
+ * @param wanted absent or empty chooses all but `never`
+ */
+export function isChosen(task: CompiledTask, wanted: readonly string[] | undefined): boolean {
+  if (task.handler) return true;
+  const never = task.tags.includes('never');
+  if (wanted === undefined || wanted.length === 0) return !never;
+  if (wanted.some((tag) => task.tags.includes(tag))) return true;
+  if (never) return false;
+  if (task.tags.includes('always') || wanted.includes('all')) return true;
+  return wanted.includes(task.tags.length > 0 ? 'tagged' : 'untagged');
 }
 
 /** @throws FleetError E_USAGE for a tag that no task has: nothing would be done, and nobody would notice */
-export function checkTags(playbook: Playbook, chosen: readonly string[]): void {
-  const known = new Set(playbook.plays.flatMap((play) => play.tasks.flatMap((task) => task.tags)));
-  const unknown = chosen.find((tag) => !known.has(tag) && !special.includes(tag));
-  if (unknown === undefined && chosen.length > 0) return;
-  throw new FleetError({
-    code: 'E_USAGE',
-    message: unknown === undefined ? '-t names no tag' : `no task has the tag "${unknown}"`,
-    hint:
-      (unknown === undefined ? undefined : didYouMean(unknown, known)) ??
-      (known.size > 0
-        ? `tags of this playbook: ${[...known].sort().join(', ')}`
-        : 'this playbook has no tags'),
-  });
+export function checkTags(tasks: readonly CompiledTask[], wanted: readonly string[]): void {
+  if (wanted.length === 0) throw new FleetError({ code: 'E_USAGE', message: '-t names no tag' });
+  const known = new Set(['always', 'never', 'all', 'tagged', 'untagged', ...tasks.flatMap((t) => t.tags)]);
+  const unknown = wanted.filter((tag) => !known.has(tag));
+  if (unknown.length === 0) return;
+  const own = [...new Set(tasks.flatMap((task) => task.tags))];
+  throw new FleetError(
+    unknown.map((tag) => ({
+      code: 'E_USAGE',
+      message: `no task has the tag "${tag}"`,
+      hint: didYouMean(tag, known) ?? (own.length > 0 ? `tags: ${own.join(', ')}` : 'no task has any tag'),
+    })),
+  );
 }
