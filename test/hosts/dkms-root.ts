@@ -2,11 +2,18 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { buildRoot } from '../../src/lab/debian/root.ts';
 
-/** A bookworm root with dkms 3.0.10, a compiler and the headers of two kernels; no image, no module. */
-export async function dkmsRoot(): Promise<{ root: string; kernel: string; other: string }> {
+export interface DkmsRoot {
+  root: string;
+  /** kernels of the cloud flavour and of the usual one */
+  kernel: string;
+  other: string;
+}
+
+/** A root of a Debian release with its dkms, a compiler and the headers of two kernels; no image, no module. */
+export async function dkmsRoot(suite = 'bookworm'): Promise<DkmsRoot> {
   const root = await buildRoot(
     {
-      suite: 'bookworm',
+      suite,
       // Two flavours, as both metapackages always have a kernel; ABI numbers leave the mirror.
       include: ['dkms', 'gcc', 'kmod', 'linux-headers-amd64', 'linux-headers-cloud-amd64', 'make'],
     },
