@@ -5,6 +5,8 @@ export interface FormatOptions {
   color: boolean;
   /** columns to stay within; longer source lines are cut around the caret */
   columns?: number;
+  /** default error */
+  level?: 'error' | 'warning';
 }
 
 /**
@@ -20,7 +22,7 @@ function formatOne(diagnostic: Diagnostic, options: FormatOptions): string {
   const { at, excerpt } = diagnostic;
   const head = [
     ...(at ? [paint.bold(`${printable(at.file)}:${at.line}:${at.col}`)] : []),
-    paint.red(`error[${diagnostic.code}]`),
+    options.level === 'warning' ? paint.bold('warning') : paint.red(`error[${diagnostic.code}]`),
     ...(diagnostic.host ? [`host ${printable(diagnostic.host)}:`] : []),
     ...(diagnostic.task ? [`task "${printable(diagnostic.task)}":`] : []),
     printableLines(diagnostic.message),

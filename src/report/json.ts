@@ -48,7 +48,12 @@ function difference({ path, from, to, text }: DiffEntry): {
  * on are written as `\uXXXX`, and so are lone surrogates.
  */
 export function toJson(report: RunReport): string {
-  const text = JSON.stringify(toDocument(report), null, 2);
+  return jsonText(toDocument(report));
+}
+
+/** Any document as text, written as toJson does. */
+export function jsonText(document: object): string {
+  const text = JSON.stringify(document, null, 2);
   return `${text.replace(unprintable, escapeUnits)}\n`;
 }
 

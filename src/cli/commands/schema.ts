@@ -1,6 +1,25 @@
 import { FleetError } from '../../lib/errors.ts';
+import { didYouMean } from '../../lib/nearest.ts';
+import { EXIT } from '../exit-code.ts';
+
+const subjects = ['playbook', 'inventory'] as const;
 
 /** `blkfleet schema playbook|inventory`: prints JSON Schema, returns an exit code. @throws FleetError E_USAGE */
 export async function schemaCommand(what: string): Promise<number> {
-  throw new FleetError({ code: 'E_USAGE', message: what });
+  const subject = subjects.find((word) => word === what);
+  if (subject === undefined)
+    throw new FleetError({
+      code: 'E_USAGE',
+      message: `there is no schema of "${what}"`,
+      hint: didYouMean(what, subjects) ?? `schemas: ${subjects.join(', ')}`,
+    });
+  process.stdout.write(`${JSON.stringify(await schemaOf(subject), null, 2)}\n`);
+  return EXIT.ok;
+}
+
+async function schemaOf(subject: (typeof subjects)[number]): Promise<object> {
+  if (subject === 'inventory') return (await import('../../inventory/json-schema.ts')).inventoryJsonSchema();
+  const { playbookJsonSchema } = await import('../../playbook/json-schema.ts');
+  const { kinds } = await import('../../resources/index.ts');
+  return playbookJsonSchema(kinds);
 }

@@ -1,9 +1,68 @@
-import { FleetError } from '../../lib/errors.ts';
+import { formatDiagnostics } from '../../config/diagnostics.ts';
+import type { Inventory } from '../../inventory/inventory.ts';
+import { loadInventory } from '../../inventory/load.ts';
+import { type Diagnostic, FleetError } from '../../lib/errors.ts';
+import { tryBind } from '../../playbook/bind.ts';
+import { readPlaybook } from '../../playbook/load.ts';
+import { wantsColour } from '../../ui/paint.ts';
+import { EXIT } from '../exit-code.ts';
 
 /** `blkfleet validate PLAYBOOK… [-i INVENTORY]`: returns an exit code. @throws FleetError with every finding */
 export async function validateCommand(
   playbooks: readonly string[],
-  _options: { inventory?: string | undefined },
+  options: { inventory?: string | undefined },
 ): Promise<number> {
-  throw new FleetError({ code: 'E_USAGE', message: playbooks.join() });
+  const findings: Diagnostic[] = [];
+  const inventory =
+    options.inventory === undefined
+      ? undefined
+      : await collect(findings, () => loadInventory(options.inventory!));
+  const lines: string[] = [];
+  if (inventory !== undefined) lines.push(describeInventory(inventory));
+  for (const path of new Set(playbooks)) {
+    const before = findings.length;
+    const read = await collect(findings, () => readPlaybook(path));
+    if (read === undefined) continue;
+    const bound = inventory === undefined ? undefined : tryBind(read.playbook, inventory);
+    findings.push(...read.findings, ...(bound?.findings ?? []));
+    if (findings.length > before) continue;
+    const { plays } = read.playbook;
+    const tasks = plays.reduce((sum, play) => sum + play.tasks.length, 0);
+    const hosts = bound && new Set(bound.plays.flatMap((play) => play.hosts)).size;
+    const on = hosts === undefined ? '' : ` for ${count(hosts, 'host')}`;
+    lines.push(`${path}: ok, ${count(plays.length, 'play')} with ${count(tasks, 'task')}${on}`);
+  }
+  if (findings.length > 0) throw new FleetError(findings);
+  if (inventory !== undefined) warn(inventory.warnings);
+  process.stdout.write(`${lines.join('\n')}\n`);
+  if (inventory === undefined)
+    process.stderr.write('variables and hosts of an inventory are checked too with -i\n');
+  return EXIT.ok;
+}
+
+/** Tells warnings on stderr, each with its place. */
+export function warn(warnings: readonly Diagnostic[]): void {
+  if (warnings.length === 0) return;
+  process.stderr.write(
+    `${formatDiagnostics(warnings, { color: wantsColour(process.stderr), level: 'warning' })}\n`,
+  );
+}
+
+async function collect<T>(findings: Diagnostic[], work: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof FleetError) || error.code === 'E_BUG') throw error;
+    findings.push(...error.diagnostics);
+    return undefined;
+  }
+}
+
+function describeInventory({ path, hosts, groups }: Inventory): string {
+  const named = [...groups.keys()].filter((name) => name !== 'all' && name !== 'ungrouped').length;
+  return `${path}: ok, ${count(hosts.size, 'host')} in ${count(named, 'group')}`;
+}
+
+function count(number: number, noun: string): string {
+  return `${number} ${noun}${number === 1 ? '' : 's'}`;
 }
