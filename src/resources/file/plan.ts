@@ -111,14 +111,22 @@ function creation(input: Input<FileDeclaration>): Change {
   if (state !== 'file')
     return { path, from: null, to: declared(input.desired), action: '+', ...reasonFor(target) };
   const { bytes } = contentOf(input);
-  const diff = lineDiff(path, Buffer.alloc(0), bytes);
+  const diff = shownDiff(input, Buffer.alloc(0));
   return {
     path,
     from: null,
     to: `${declared(input.desired)}, ${bytes.length} bytes`,
     action: '+',
-    ...(diff ? { diff } : { reason: 'binary content, not shown' }),
+    ...(diff ? { diff } : { reason: input.desired.diff === false ? HIDDEN : 'binary content, not shown' }),
   };
+}
+
+const HIDDEN = 'its lines are not shown (diff: false)';
+
+/** Lines of the file that is declared, against `from`; none where it is binary or must not be seen. */
+function shownDiff(input: Input<FileDeclaration>, from: Buffer): string | undefined {
+  if (input.desired.diff === false) return undefined;
+  return lineDiff(input.desired.path, from, contentOf(input).bytes);
 }
 
 function reasonFor(target: string | undefined): { reason?: string } {
@@ -127,7 +135,7 @@ function reasonFor(target: string | undefined): { reason?: string } {
 
 function replacement(input: Input<FileDeclaration>, current: FileState): Change {
   const { path, state } = input.desired;
-  const diff = state === 'file' ? lineDiff(path, Buffer.alloc(0), contentOf(input).bytes) : undefined;
+  const diff = state === 'file' ? shownDiff(input, Buffer.alloc(0)) : undefined;
   const reason =
     current.type === 'link'
       ? 'a link stands in its place: it is replaced, what it points to is left alone'
@@ -142,23 +150,30 @@ function replacement(input: Input<FileDeclaration>, current: FileState): Change 
   };
 }
 
+/** By hash; a short secret could be found from its hash, so of what must not be seen only the size is told. */
+function contentName(input: Input<FileDeclaration>, sha256: string | null, size: number): string {
+  return sha256 && input.desired.diff !== false
+    ? `sha256:${sha256.slice(0, 12)}, ${size} bytes`
+    : `${size} bytes`;
+}
+
 function contentChange(input: Input<FileDeclaration>, current: FileState): Change | null {
   const { path } = input.desired;
   const { sha256, bytes } = contentOf(input);
   if (current.sha256 === sha256) return null;
-  const diff = current.content ? lineDiff(path, current.content, bytes) : undefined;
+  const diff = current.content ? shownDiff(input, current.content) : undefined;
   const why =
-    current.sha256 === null
-      ? 'it is too large to compare, or can not be read'
-      : current.content
-        ? 'binary content, not shown'
-        : 'too large to show';
+    input.desired.diff === false
+      ? HIDDEN
+      : current.sha256 === null
+        ? 'it is too large to compare, or can not be read'
+        : current.content
+          ? 'binary content, not shown'
+          : 'too large to show';
   return {
     path: `${path} content`,
-    from: current.sha256
-      ? `sha256:${current.sha256.slice(0, 12)}, ${current.size} bytes`
-      : `${current.size} bytes`,
-    to: `sha256:${sha256.slice(0, 12)}, ${bytes.length} bytes`,
+    from: contentName(input, current.sha256, current.size),
+    to: contentName(input, sha256, bytes.length),
     action: '~',
     ...(diff ? { diff } : { reason: why }),
   };

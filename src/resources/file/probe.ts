@@ -106,7 +106,8 @@ function probeOne(input: Input<FileDeclaration>, index: number): string {
     lines.push(
       `file_h=\${file_h${index}%% *}; file_h=\${file_h#\\\\}`,
       `if [ -n "$file_h" ]; then printf 'sha256 %s\\n' "$file_h"`,
-      `if [ "$file_h" != ${contentOf(input).sha256} ] && file_upto ${MAX_CONTENT} $file_s${index} && file_upto $file_left $file_s${index}; then`,
+      // What must not be shown does not travel.
+      `if ${input.desired.diff === false ? 'false && ' : ''}[ "$file_h" != ${contentOf(input).sha256} ] && file_upto ${MAX_CONTENT} $file_s${index} && file_upto $file_left $file_s${index}; then`,
       `set -- $file_s${index}; file_left=$((file_left - $6)); echo content; head -c ${MAX_CONTENT} -- ${word}`,
       'fi; fi',
     );

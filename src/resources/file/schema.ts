@@ -31,7 +31,7 @@ const account = z
 
 /** What may stand beside each state; `state: file` needs exactly one source. */
 const allowed: Readonly<Record<'file' | 'directory' | 'link' | 'absent', readonly string[]>> = {
-  file: ['content', 'src', 'template', 'mode', 'owner', 'group'],
+  file: ['content', 'src', 'template', 'mode', 'owner', 'group', 'diff'],
   directory: ['mode', 'owner', 'group'],
   link: ['target', 'owner', 'group'],
   absent: ['recurse'],
@@ -69,6 +69,10 @@ export const fileSchema = z
         'User name or id. Without it, new ones belong to who runs the task, present ones keep their owner.',
       ),
     group: account.optional().describe('Group name or id; without it as for owner.'),
+    diff: z
+      .boolean()
+      .optional()
+      .describe('false: never show lines of it, in no plan, report or log. For files that hold a secret.'),
     recurse: z.boolean().optional().describe('For state absent: remove a folder with all that is in it.'),
   })
   .superRefine((file, context) => {

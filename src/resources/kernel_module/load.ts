@@ -68,18 +68,21 @@ kernel_module_log() {
 }
 # By cat: read takes a number in /proc/sys byte by byte and gets the first digit only.
 kernel_module_t=$(cat /proc/sys/kernel/tainted)
-# Beside us: an init that sleeps can not be killed, and neither can whoever waits for it.
+# Beside us: an init that sleeps can not be killed, and whoever waits for it would wait with it.
 : > "$BF_TMP/err"
+kernel_module_b=$(date +%s)
 { kernel_module_rc=0; timeout -k 1 ${loadSeconds} modprobe "$kernel_module_n" || kernel_module_rc=$?; echo "$kernel_module_rc" > "$BF_TMP/rc.new"; mv "$BF_TMP/rc.new" "$BF_TMP/rc"; } >"$BF_TMP/err" 2>&1 &
 kernel_module_i=0
 while [ ! -e "$BF_TMP/rc" ] && [ "$kernel_module_i" -lt ${(loadSeconds + 2) * 10} ]; do sleep 0.1; kernel_module_i=$((kernel_module_i + 1)); done
 if [ -e "$BF_TMP/rc" ]; then read -r kernel_module_rc < "$BF_TMP/rc"; else kernel_module_rc=124; fi
+# timeout ends with 137 too where it had to kill; an oops does so at once.
+if [ "$kernel_module_rc" = 137 ] && [ $(($(date +%s) - kernel_module_b)) -ge ${loadSeconds} ]; then kernel_module_rc=124; fi
 cat "$BF_TMP/err"
 kernel_module_log | tail -n 30
 if [ "$kernel_module_rc" != 0 ]; then
 ${explain}
   case $kernel_module_rc.$(kernel_module_state) in
-    124.*|137.*|*.coming|*.going) ;;
+    124.*|1[3-5][0-9].*|*.coming|*.going) ;;
     *) kernel_module_calm;;
   esac
   exit 1
@@ -132,7 +135,7 @@ kernel_module_calm
 const explain = `  kernel_module_x=$(cat "$BF_TMP/err"; kernel_module_log)
   case $kernel_module_rc in
     124) kernel_module_y="it did not end within ${loadSeconds} s: its init hangs. Reboot the host before another try";;
-    137) kernel_module_y='modprobe was killed: the module crashed the kernel in its init. Reboot the host';;
+    1[3-5][0-9]) kernel_module_y='modprobe was killed: the module crashed the kernel in its init. Reboot the host';;
     *)
       case $kernel_module_x in
         *'Key was rejected'*) kernel_module_y='its signature is not trusted: enrol the key with mokutil, or turn Secure Boot off';;

@@ -2,11 +2,11 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { FleetError } from '../../../../src/lib/errors.ts';
+import { firstDifference } from '../../../../src/lib/unified-diff.ts';
 import { lineDiff } from '../../../../src/resources/file/diff.ts';
 import { planFile } from '../../../../src/resources/file/plan.ts';
 import { parseFile } from '../../../../src/resources/file/probe.ts';
 import { fileSchema } from '../../../../src/resources/file/schema.ts';
-import { firstDifference } from '../../../../src/lib/unified-diff.ts';
 
 const folder = join(import.meta.dirname, '../../../fixtures/file');
 const input = (declare: unknown) => ({ desired: fileSchema.parse(declare), assets: {} });

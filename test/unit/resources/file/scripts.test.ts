@@ -115,6 +115,18 @@ describe('file', () => {
     expect(answer).toMatchObject({ status: 'change', changes: [{ path: `${path} content`, action: '~' }] });
     expect(answer.status === 'change' && answer.changes[0]!.diff).toContain('\n-two\n+2\n');
   });
+  it('with diff: false lets no line of it out: not of what is there, nor of what is declared', () => {
+    const path = join(folder, 'x');
+    const input = declare({ path, content: 'password=canary-new\n', diff: false });
+    expect(JSON.stringify(plan(input))).not.toContain('canary');
+    writeFileSync(path, 'password=canary-old\n');
+    const [answer] = runProbe(file, [input]);
+    expect(answer!.toString()).not.toContain('canary');
+    const shown = plan(input);
+    expect(shown).toMatchObject({ status: 'change', changes: [{ path: `${path} content` }] });
+    expect(JSON.stringify(shown)).not.toMatch(/canary|sha256:/);
+    converge(input);
+  });
   it.skipIf(!asRoot)('is mended: owner, group, mode', () => {
     const path = join(folder, 'x');
     writeFileSync(path, 'a');
