@@ -188,15 +188,8 @@ export class HostSession {
   }
 
   private async replan(phase: Phase, before = ''): Promise<void> {
-    const connection = await this.connect();
-    this.phase(phase);
-    const result = await connection.run({
-      body: [before, this.probe.body],
-      become: this.become,
-      deadline: PROBE_DEADLINE,
-      maxBytes: PROBE_BYTES,
-      signal: this.options.signal,
-    });
+    await this.connect();
+    const result = await this.probeHost(phase, before);
     const facts = result.frames.get('facts');
     if (!facts) throw this.error('E_PROBE', 'the probe gave no facts', 'does the login shell run POSIX sh?');
     this.left = parseLeftJobs(result.frames.get('jobs')?.body);
@@ -207,6 +200,27 @@ export class HostSession {
       this.probe,
       this.options.kinds,
     );
+  }
+
+  /** Runs the probe; over a new connection where the link breaks under it, as it only reads and may be run again. */
+  private async probeHost(phase: Phase, before: string): Promise<ScriptResult> {
+    for (let attempt = 0; ; attempt++) {
+      try {
+        const connection = await this.connect();
+        this.phase(phase);
+        return await connection.run({
+          body: [before, this.probe.body],
+          become: this.become,
+          deadline: PROBE_DEADLINE,
+          maxBytes: PROBE_BYTES,
+          signal: this.options.signal,
+        });
+      } catch (error) {
+        const lost = error instanceof FleetError && error.code === 'E_UNREACHABLE';
+        if (!lost || attempt >= RECONNECTS.length) throw error;
+        await sleep(RECONNECTS[attempt]! * 1000, undefined, { signal: this.options.signal });
+      }
+    }
   }
 
   private async runJob(id: string, tasks: readonly PlannedTask[]): Promise<JobResult> {

@@ -9,6 +9,8 @@ exec 2>>"$folder/log/$name"
 mkdir -p "$host/upper" "$host/work" "$host/root"
 mount -t overlay -o "lowerdir=$folder/layer/$name:$folder/layer/common:$root,upperdir=$host/upper,workdir=$host/work" \
   overlay "$host/root"
+# A host that was stopped leaves its cable until the kernel has cleared its namespace away.
+ip -netns fleet link delete "$name" 2>/dev/null || :
 ip -batch - <<END
 link set lo up
 link add eth0 type veth peer name $name netns fleet
