@@ -11,7 +11,7 @@ export interface DkmsPackage {
   files: readonly PackageFile[];
   /** sha256 of `manifest`: the identity of the source */
   sha256: string;
-  /** what the probe prints of a source folder: `d 755 0:0 path` and `f 644 0:0 path`, then `sha256  ./path` a file */
+  /** what the probe prints of a source folder: `d 755 0:0 ./path`, `f 644 0:0 ./path` and `sha256  ./path`, sorted */
   manifest: string;
   archive: Payload;
 }
@@ -106,15 +106,15 @@ function readConf(file: PackageFile | undefined, problems: PackageProblem[]): Dk
   return read.conf;
 }
 
-/** The text that `sourceManifest` in sh prints for a folder that holds just these files. */
+/** The text that `dkms_manifest` in sh prints for a folder that holds just these files. */
 function manifestOf(files: readonly PackageFile[]): string {
   const lines = [
     'd 755 0:0 .\n',
     ...foldersOf(files).map((folder) => `d 755 0:0 ./${folder}\n`),
     ...files.map(({ path, mode }) => `f ${mode.toString(8)} 0:0 ./${path}\n`),
+    ...files.map(({ path, sha256 }) => `${sha256}  ./${path}\n`),
   ];
-  lines.sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
-  return lines.join('') + files.map(({ path, sha256 }) => `${sha256}  ./${path}\n`).join('');
+  return lines.sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b))).join('');
 }
 
 function sha256Of(data: string | Buffer): string {

@@ -19,11 +19,11 @@ export const HOOKS = {
 export const INSTALL_DIRS = ['updates/dkms', 'extra', 'updates'] as const;
 
 /**
- * `dkms_manifest DIR` prints what a source folder holds: type, mode, owner and name of each entry, then the sha256 of
- * each file; equal text is an equal source.
+ * `dkms_manifest DIR` prints what a source folder holds, sorted by bytes: type, mode, owner and name of each entry, and
+ * the sha256 of each file; equal text is an equal source. Four processes: the probe of each run does it.
  */
 export const manifestFunction = `dkms_manifest() {
-  ( cd "$1" && find . -printf '%y %m %U:%G %p\\n' | sort && find . -type f -print0 | sort -z | xargs -0 -r sha256sum )
+  ( cd "$1" && find . -printf '%y %m %U:%G %p\\n' -type f -exec sha256sum {} + ) | LC_ALL=C sort
 }
-dkms_manifest_sha() { dkms_manifest "$1" | sha256sum | cut -c1-64; }
+dkms_manifest_sha() { dkms_s=$(dkms_manifest "$1" | sha256sum); echo "\${dkms_s%% *}"; }
 `;

@@ -62,7 +62,7 @@ dkms_probe() {
     while read -r dkms_x dkms_y dkms_z; do [ "$dkms_x" = module ] && set -- "$@" "$dkms_z"; done < "$dkms_p"
   fi
   for dkms_x in "$@"; do
-    grep -l -s -F -e "/$dkms_x.ko" /lib/modules/*/modules.dep.bin | while IFS= read -r dkms_y; do
+    for dkms_y in $(grep -l -s -F -e "/$dkms_x.ko" /lib/modules/*/modules.dep.bin); do
       dkms_y=\${dkms_y%/*}; printf 'indexed %s %s\\n' "\${dkms_y##*/}" "$dkms_x"
     done
   done
@@ -104,10 +104,8 @@ dkms_probe() {
   if [ -z "$dkms_v" ]; then :
   elif [ -L "$dkms_d" ]; then echo manifest link
   elif [ -d "$dkms_d" ]; then
-    dkms_x=$(dkms_manifest "$dkms_d" | head -c 262144)
-    dkms_y=$(printf '%s\\n' "$dkms_x" | sha256sum); dkms_y=\${dkms_y%% *}
-    if [ "$dkms_y" = "$dkms_want" ]; then echo manifest same
-    else echo manifest other; printf '%s\\n' "$dkms_x"; fi
+    if [ "$(dkms_manifest_sha "$dkms_d")" = "$dkms_want" ]; then echo manifest same
+    else echo manifest other; dkms_manifest "$dkms_d" | head -c 262144; fi
   elif [ -e "$dkms_d" ]; then echo manifest link
   fi
 }
