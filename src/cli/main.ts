@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from 'commander';
+import type { LabAction, LabOptions } from './commands/lab.ts';
 import { EXIT } from './exit-code.ts';
 
 // Only commander is loaded here: each command imports its work when it runs, so that --help stays quick.
@@ -91,7 +92,38 @@ function build(finish: (code: number) => void): Command {
       const { schemaCommand } = await import('./commands/schema.ts');
       finish(await schemaCommand(what));
     });
+  addLab(program, finish);
   return program;
+}
+
+function addLab(program: Command, finish: (code: number) => void): void {
+  const lab = program
+    .command('lab')
+    .description('the lab host: a Debian 12 VM under QEMU on this machine, reached over SSH like any host');
+  const action = (name: LabAction, summary: string) => {
+    const command = lab
+      .command(name)
+      .description(summary)
+      .option('--name <name>', 'one of several labs', 'lab');
+    return name === 'ssh'
+      ? command
+      : command.option('--json', "the lab's status as one JSON document on stdout");
+  };
+  const run = (name: LabAction) => async (flags: LabOptions) => {
+    const { labCommand } = await import('./commands/lab.ts');
+    finish(await labCommand(name, flags));
+  };
+  action('up', 'make the lab host where there is none, boot it, and wait until it lets us in')
+    .option('--kernel <line>', 'Debian kernel of a new lab: 6.1 (default), 6.12')
+    .option('--accel <accel>', 'tcg (default), or kvm where it works')
+    .action(run('up'));
+  action('status', 'whether it runs, and how to reach it').action(run('status'));
+  action('ssh', 'a shell in it, or a command')
+    .argument('[command...]', 'after `--`: a command and its arguments')
+    .action((args: string[], flags: LabOptions) => run('ssh')({ ...flags, args }));
+  action('reboot', 'boot it anew').action(run('reboot'));
+  action('down', 'shut it down; its disk stays').action(run('down'));
+  action('destroy', 'end it and remove its disk; downloads and images stay').action(run('destroy'));
 }
 
 /** Runs the CLI and returns its exit code; errors are told on stderr, never as a stack trace. */
