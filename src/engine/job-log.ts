@@ -70,7 +70,7 @@ export interface JobResult {
   steps: ReadonlyMap<number, string>;
 }
 
-/** Parses a `result` file; an empty one means that the host went down before the job could write it. */
+/** Parses a job's result: how it ended and its steps; anything unknown is `cut`, as where the host went down under it. */
 export function parseResult(body: Buffer): JobResult {
   const [status, ...rest] = body.toString('latin1', 0, 65536).trim().split('\n');
   const steps = new Map<number, string>();

@@ -169,7 +169,7 @@ export function waitScript(id: string): string {
   return `${jobPaths}job=$job_base/jobs/${id}
 read -r job_pid < "$job/pid"
 while [ ! -f "$job/result" ] && grep -q ${id} "/proc/$job_pid/cmdline" 2>/dev/null; do sleep 1; done
-bf_b result; cat "$job/result"; bf_e result $?
+${printResult}
 `;
 }
 
@@ -181,13 +181,18 @@ if [ -e "$job_lock/lock" ]; then flock -n "$job_lock/lock" rm -f "$job_lock/lock
 `;
 }
 
+// A job that was cut left no result, but the steps that it had done.
+const printResult = `bf_b result
+cat "$job/result" 2>/dev/null || { echo cut; cat "$job/steps.done" 2>/dev/null; }
+bf_e result 0`;
+
 function followLines(id: string, offset = 0): string {
   return `job=$job_base/jobs/${id}
 job_pid=; read -r job_pid < "$job/pid"
 bf_b log
 tail -c +${offset + 1} -f -s 0.2 --pid="\${job_pid:-1}" "$job/log" 2>/dev/null
 bf_e log 0
-bf_b result; cat "$job/result" 2>/dev/null; bf_e result $?
+${printResult}
 `;
 }
 

@@ -31,7 +31,7 @@ export function taskOutcome(
     report.error = stepError(host, task, steps[bad]!.step, result.steps.get(bad)!);
     report.log = [...(logs.get(bad) ?? [])];
   } else if (own.every((index) => result.steps.get(index) === '0')) report.status = 'changed';
-  else if (result.status === 'cut') {
+  else if (result.status === 'cut' && own.includes(steps.findIndex((_, index) => !result.steps.has(index)))) {
     report.status = 'failed';
     report.error = {
       code: 'E_STEP',

@@ -11,9 +11,11 @@ mount -t overlay -o "lowerdir=$folder/layer/$name:$folder/layer/common:$root,upp
   overlay "$host/root"
 # A host that was stopped leaves its cable until the kernel has cleared its namespace away.
 ip -netns fleet link delete "$name" 2>/dev/null || :
+# The same hardware address each time: the others remember it.
+mac=$(IFS=. && set -- $address && printf '02:00:%02x:%02x:%02x:%02x' "$@")
 ip -batch - <<END
 link set lo up
-link add eth0 type veth peer name $name netns fleet
+link add eth0 address $mac type veth peer name $name netns fleet
 address add $address/16 dev eth0
 link set eth0 up
 END

@@ -78,6 +78,7 @@ describe('a result file', () => {
     ],
     ['busy\n', 'busy', []],
     ['', 'cut', []],
+    ['cut\n0 0\n', 'cut', [[0, '0']]],
     ['\0\0\0\n', 'cut', []],
     ['ok\nnonsense\n-1 0\n0 99999\n', 'ok', []],
   ])('%j', (text, status, steps) => {
