@@ -83,6 +83,11 @@ function loadedGate(
   if (current.builtin) return undefined;
   const reload = current.loaded && current.file && current.file.srcversion !== current.loaded.srcversion;
   if (current.loaded) return reload ? trustGate(current, facts) : undefined;
+  if (current.unable)
+    return blocked(
+      `${name} can not be loaded: ${current.unable}`,
+      'a module is loaded on the machine whose kernel it is, by root: become: true',
+    );
   if (current.refused)
     return blocked(
       `${name} can not be loaded: ${current.refused}`,

@@ -41,6 +41,8 @@ export interface ModuleState {
   unwell?: string;
   /** our stamps and notes that are there */
   notes: ReadonlySet<string>;
+  /** why no module at all can be loaded from this session */
+  unable?: string;
   /** modprobe is told not to load it: the line that does */
   refused?: string;
   /** keys that the kernel trusts for modules, as /proc/keys describes them */
@@ -103,6 +105,13 @@ kernel_module_probe() {
     [ "$kernel_module_v" = "$kernel_module_x" ] && printf 'unwell %.400s\n' "$kernel_module_y"
   fi
   if [ ! -d "$kernel_module_s" ]; then
+    if [ ! -e /proc/modules ]; then echo 'unable the running kernel has no loadable modules'; fi
+    while read -r kernel_module_x kernel_module_y; do
+      [ "$kernel_module_x" = CapEff: ] || continue
+      # Bit 16 is CAP_SYS_MODULE, capabilities(7).
+      [ $((0x$kernel_module_y >> 16 & 1)) = 1 ] || echo 'unable the session may not load modules there: it is not root, or that is a container'
+      break
+    done < /proc/self/status
     { read -r kernel_module_v < /proc/cmdline; } 2>/dev/null
     for kernel_module_f in $kernel_module_v; do
       case $kernel_module_f in module_blacklist=*|modprobe.blacklist=*)
@@ -173,6 +182,7 @@ export function parseModule(output: Buffer, { desired }: Input<KernelModuleDesir
   const quarantine = value('quarantine');
   const refused = value('refused');
   const unwell = value('unwell');
+  const unable = value('unable');
   return {
     ...(head.includes('loaded') && !builtin
       ? {
@@ -192,6 +202,7 @@ export function parseModule(output: Buffer, { desired }: Input<KernelModuleDesir
     enabled: head.includes('enabled'),
     ...(quarantine !== undefined ? { quarantine } : {}),
     ...(unwell !== undefined ? { unwell } : {}),
+    ...(unable !== undefined ? { unable } : {}),
     notes: new Set(all('note')),
     ...(refused !== undefined ? { refused } : {}),
     keys: all('key').slice(0, 100),

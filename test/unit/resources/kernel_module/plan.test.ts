@@ -8,6 +8,7 @@ import {
   unitFile,
   unitPath,
 } from '../../../../src/resources/kernel_module/files.ts';
+import { kernelModule } from '../../../../src/resources/kernel_module/index.ts';
 import { acceptedTexts } from '../../../../src/resources/kernel_module/parameters.ts';
 import { planModule } from '../../../../src/resources/kernel_module/plan.ts';
 import { parseModule } from '../../../../src/resources/kernel_module/probe.ts';
@@ -18,7 +19,7 @@ import {
 import { moduleSteps } from '../../../../src/resources/kernel_module/steps.ts';
 import type { Input, PlanContext } from '../../../../src/resources/kind.ts';
 import { debianFacts } from '../facts.ts';
-import { changeLines } from '../shell.ts';
+import { changeLines, runProbe } from '../shell.ts';
 
 const declare = (more = {}): Input<KernelModuleDesired> => ({
   desired: kernelModuleSchema.parse({ name: 'demo', ...more }),
@@ -104,6 +105,7 @@ describe('stops before anything changes', () => {
       ['refused install demo /bin/false in /etc/modprobe.d/x.conf', ...info()],
       {},
     ],
+    ['a container', ['unable the session may not load modules there', ...info()], {}],
     ['a kernel that has oopsed', info(), { tainted: 128 }],
     ['a kernel that has locked up', info(), { tainted: 16384 }],
     ['Secure Boot and no signature', info(), { sigEnforce: true }],
@@ -197,6 +199,12 @@ describe('steps', () => {
 });
 
 describe('answers', () => {
+  it('of this machine make sense', () => {
+    const input = declare({ name: 'blkfleet_none' });
+    const [answer] = runProbe(kernelModule, [input]);
+    expect(parseModule(answer!, input)).toMatchObject({ builtin: false, enabled: false });
+  });
+
   it('that deny a look, or never end, are errors', () => {
     const input = declare();
     expect(() => parseModule(Buffer.from('denied\nmodinfo\n'), input)).toThrow(FleetError);
