@@ -10,6 +10,10 @@ export interface CheckRun {
   exit: number | null;
   /** The `not ok` lines. */
   failures: string[];
+  /** Whether the module could be unloaded behind it: no reference was left. */
+  unloaded: boolean;
+  /** Pages that were pinned and not released, when it was unloaded. */
+  pinned: number | null;
 }
 
 /** What a guest reported. */
@@ -19,15 +23,24 @@ export interface GuestReport {
   splats: string[];
   /** Taint flags that came with the module and the checks, as the kernel's letters. */
   taint: string;
-  /** Pages that were pinned and never released. */
-  pinned: number | null;
-  unloaded: boolean;
+  /** rmmod was refused while the device was open. */
+  heldWhileOpen: boolean;
+  /** Bytes that the kernel counted as written by the cgroup in which a guest with `accountedBytes` ran. */
+  accounted: number;
 }
 
 const START = 'vhost_blk-matrix: begin';
 
+const MIB = 1024 * 1024;
+
+/**
+ * What the run in a cgroup writes: the four variants of a 1 MiB write, each prepared with 4 KiB more at both ends, and
+ * 1 MiB zeroed at both ends of the disk. Without the guest's own part it were 4 MiB less.
+ */
+export const accountedBytes = 4 * (MIB + MIB + 2 * 4096) + 2 * MIB;
+
 /** Runs of the check program: name → what is done first, and its options. */
-const runs: readonly { name: string; options: string; before?: string }[] = [
+const runs: readonly { name: string; options: string; before?: string; after?: string }[] = [
   { name: 'features', options: '--features' },
   { name: 'quick', options: '--quick --record' },
   { name: 'recorded', options: '--recorded' },
@@ -36,6 +49,13 @@ const runs: readonly { name: string; options: string; before?: string }[] = [
   { name: 'lifecycle', options: '--lifecycle' },
   // A disk that takes its time: requests really are in flight when the queue stops or the owner dies.
   { name: 'slow disk', options: '--quick --lifecycle --device /dev/nullb0', before: slowDisk() },
+  // A worker's I/O is the owner's for the controller of cgroup 2, which workers themselves are not in.
+  {
+    name: 'cgroup',
+    options: '--only "write 65536 x 16 segments" --device /dev/nullb0',
+    before: enterCgroup(),
+    after: leaveCgroup(),
+  },
 ];
 
 /** Modules that the checks need, and null_blk for a disk with a delay. */
@@ -47,10 +67,15 @@ export const checkModuleParameters = { null_blk: 'nr_devices=0' };
 /** The script for the guest: loads the module, runs every check, unloads it, and tells what the kernel had to say. */
 export function checkScript(): string {
   const steps = runs.map(
-    ({ name, options, before }) => `${before ?? ''}
+    ({ name, options, before = ':', after = ':' }) => `${before}
 echo "@@run ${name}"
+insmod /vhost_blk.ko
 vhost-blk-check --timeout 600 ${options}
-echo "@@end $?"`,
+echo "@@ended $?"
+${after}
+rmmod vhost_blk && echo "@@unloaded"
+pinned
+echo "@@end"`,
   );
   return `echo '<6>${START}' >/dev/kmsg
 echo "@@taint $(cat /proc/sys/kernel/tainted)"
@@ -59,9 +84,11 @@ pinned() {
 	awk '/^nr_foll_pin_acquired/ { a = $2 } /^nr_foll_pin_released/ { r = $2 } END { print "@@pinned " a - r }' /proc/vmstat
 }
 insmod /vhost_blk.ko || exit 1
+exec 3<>/dev/vhost-blk
+rmmod vhost_blk 2>/dev/null || echo "@@held"
+exec 3>&-
+rmmod vhost_blk
 ${steps.join('\n')}
-pinned
-rmmod vhost_blk && echo "@@unloaded"
 echo "@@taint $(cat /proc/sys/kernel/tainted)"
 `;
 }
@@ -75,28 +102,42 @@ for setting in memory_backed=1 size=64 blocksize=512 irqmode=2 completion_nsec=3
 done`;
 }
 
+function enterCgroup(): string {
+  return `mkdir /cgroup
+mount -t cgroup2 cgroup2 /cgroup
+echo +io >/cgroup/cgroup.subtree_control
+mkdir /cgroup/vm
+echo $$ >/cgroup/vm/cgroup.procs`;
+}
+
+function leaveCgroup(): string {
+  return `echo $$ >/cgroup/cgroup.procs
+echo "@@accounted $(sed -n 's/.* wbytes=\\([0-9]*\\).*/\\1/p' /cgroup/vm/io.stat)"`;
+}
+
 /** Reads what a guest wrote. A guest that died leaves runs without an end, which count as failed. */
 export function readReport(result: BootResult): GuestReport {
   const report: GuestReport = {
     runs: [],
     splats: splatsOf(result.console),
     taint: '',
-    pinned: null,
-    unloaded: false,
+    heldWhileOpen: false,
+    accounted: 0,
   };
   const taints: number[] = [];
   let current: CheckRun | undefined;
   for (const line of result.output.split('\n')) {
     const mark = /^@@(\w+) ?(.*)$/.exec(line);
     if (mark?.[1] === 'run') {
-      current = { name: mark[2]!, passed: 0, failed: 0, skipped: 0, exit: null, failures: [] };
+      current = newRun(mark[2]!);
       report.runs.push(current);
-    } else if (mark?.[1] === 'end' && current) {
-      current.exit = Number(mark[2]);
-      current = undefined;
-    } else if (mark?.[1] === 'taint') taints.push(Number(mark[2]));
-    else if (mark?.[1] === 'pinned') report.pinned = Number(mark[2]);
-    else if (mark?.[1] === 'unloaded') report.unloaded = true;
+    } else if (mark?.[1] === 'end') current = undefined;
+    else if (mark?.[1] === 'ended' && current) current.exit = Number(mark[2]);
+    else if (mark?.[1] === 'unloaded' && current) current.unloaded = true;
+    else if (mark?.[1] === 'pinned' && current) current.pinned = Number(mark[2]);
+    else if (mark?.[1] === 'taint') taints.push(Number(mark[2]));
+    else if (mark?.[1] === 'held') report.heldWhileOpen = true;
+    else if (mark?.[1] === 'accounted') report.accounted = Number(mark[2]);
     else if (current) countLine(current, line);
   }
   const [before, after] = taints;
@@ -106,6 +147,10 @@ export function readReport(result: BootResult): GuestReport {
 
 /** Names of all runs, in order: what a whole report has. */
 export const runNames = runs.map((run) => run.name);
+
+function newRun(name: string): CheckRun {
+  return { name, passed: 0, failed: 0, skipped: 0, exit: null, failures: [], unloaded: false, pinned: null };
+}
 
 function countLine(run: CheckRun, line: string): void {
   if (line.startsWith('not ok ')) {
