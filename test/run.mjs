@@ -6,10 +6,10 @@ import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { installDebianPackages } from '../src/bootstrap/debian-packages.mjs';
+import { installNpmPackages } from '../src/bootstrap/npm-packages.mjs';
 import { debianPackages } from '../src/bootstrap/packages.mjs';
-import { installDebianPackages } from './setup/debian-packages.mjs';
 import { Leftovers } from './setup/leftovers.mjs';
-import { installNpmPackages } from './setup/npm-packages.mjs';
 import { runStage } from './setup/stage.mjs';
 
 process.chdir(fileURLToPath(new URL('..', import.meta.url)));
@@ -30,7 +30,7 @@ for (const word of [
 }
 
 const started = Date.now();
-if (!installNpmPackages() || !installDebianPackages(debianPackages.test)) {
+if (!(await installNpmPackages()) || !(await installDebianPackages(debianPackages.test))) {
   console.error('the tests can not run: see above');
   process.exit(1);
 }

@@ -16,6 +16,8 @@ export interface RootSpec {
   setup?: string;
   /** absolute path in the root → content; written before `setup`, mode 0644 */
   setupFiles?: Readonly<Record<string, string>>;
+  /** leaves apt's lists in the root, so that its apt can install at once; default: removed */
+  keepLists?: boolean;
 }
 
 // Counts up when the way a root is made changes, so that older ones are not taken for it.
@@ -56,6 +58,7 @@ export function rootKey(spec: RootSpec): string {
     [...spec.include].sort(),
     spec.setup ?? '',
     Object.entries(spec.setupFiles ?? {}).sort(([a], [b]) => (a < b ? -1 : 1)),
+    ...(spec.keepLists ? ['lists'] : []),
   ]);
   return `${spec.suite}-${createHash('sha256').update(text).digest('hex').slice(0, 16)}`;
 }
@@ -95,6 +98,7 @@ async function makeRoot(spec: RootSpec, work: string, log: Log, signal?: AbortSi
       '--variant=minbase',
       '--format=directory',
       ...options.map((option) => `--aptopt=${option}`),
+      ...(spec.keepLists ? ['--skip=cleanup/apt'] : []),
       ...(spec.include.length > 0 ? [`--include=${spec.include.join(',')}`] : []),
       `--customize-hook=${hook}`,
       release,
