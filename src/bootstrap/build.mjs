@@ -12,6 +12,15 @@ const root = new URL('../../', import.meta.url);
 process.chdir(new URL('.', root).pathname);
 const outdir = process.argv[2] ?? 'dist';
 await rm(outdir, { recursive: true, force: true });
+// zod carries its messages in all languages, a sixth of what a run loads; ours are English.
+const englishOnly = {
+  name: 'english-only',
+  setup({ onLoad }) {
+    onLoad({ filter: /[/\\]zod[/\\]v4[/\\]locales[/\\]index\.js$/ }, () => ({
+      contents: "export { default as en } from './en.js';",
+    }));
+  },
+};
 await build({
   entryPoints: { cli: 'src/cli/main.ts' },
   outdir,
@@ -24,6 +33,7 @@ await build({
   chunkNames: 'chunks/[name]-[hash]',
   external: ['ssh2', 'cpu-features'],
   loader: { '.node': 'empty' },
+  plugins: [englishOnly],
   banner: { js: banner },
   logLevel: 'warning',
 });

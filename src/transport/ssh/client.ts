@@ -104,7 +104,7 @@ export function login(stream: Duplex, request: LoginRequest): Promise<Login> {
       if (error.level === 'client-authentication') return fail(authError());
       fail(explain(error));
     });
-    client.on('close', () => fail(refused ?? hungUp()));
+    client.on('close', () => settled || fail(refused ?? hungUp()));
 
     const explain = (error: Error & { level?: string; code?: unknown }): Error => {
       const said = cut(printable(error.message), 200);

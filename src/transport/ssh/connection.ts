@@ -106,14 +106,17 @@ export class SshConnection implements Connection {
   private exec(command: string): Promise<ShellChannel> {
     return new Promise((resolve, reject) => {
       if (!this.open) return reject(linkLost(this.host));
+      let answered = false;
       const timer = setTimeout(
         () =>
           reject(failure(this.host, 'E_TIMEOUT', `the server did not start a shell in ${EXEC_DEADLINE} s`)),
         EXEC_DEADLINE * 1000,
       );
-      this.gone.then(() => reject(linkLost(this.host)));
+      // Every connection goes at last: an error, with its stack, is made only for one that goes too early.
+      this.gone.then(() => answered || reject(linkLost(this.host)));
       try {
         this.client.exec(command, (error, channel) => {
+          answered = true;
           clearTimeout(timer);
           if (!error) return resolve(this.asShell(channel));
           if (!this.open) return reject(linkLost(this.host, error));
