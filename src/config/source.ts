@@ -41,7 +41,7 @@ export class SourceText {
       ...document.errors.map((e) => this.#syntaxFinding(e.code, e.message, e.pos[0])),
       ...document.warnings.map((w) => this.#syntaxFinding(w.code, w.message, w.pos[0])),
     ]);
-    if (problems.length > 0) throw new FleetError(problems.slice(0, maxProblems));
+    if (problems.length > 0) throw new FleetError(firstOfEachPlace(problems).slice(0, maxProblems));
     const [document, second] = documents;
     if (second !== undefined)
       throw this.#error(this.at(second.range[0]), 'a second document begins here', 'one document a file');
@@ -82,11 +82,20 @@ export class SourceText {
   }
 
   #syntaxFinding(code: string, message: string, offset: number): Diagnostic {
-    const at = this.at(offset);
+    if (code === 'RESOURCE_EXHAUSTION')
+      return this.finding('E_YAML', this.at(tooDeep(this.text)), `nested deeper than ${maxDepth}`);
+    if (code === 'DUPLICATE_KEY')
+      return this.finding(
+        'E_YAML',
+        this.at(nextToken(this.text, offset)),
+        'this key stands twice in the same map',
+      );
+    // What is missing at the end of the file is shown behind its last word.
+    const end = this.text.trimEnd().length;
+    const at = this.at(Math.min(offset, end));
     const text = this.excerpt(at.line);
     if (code === 'TAB_AS_INDENT' || /^ *\t/.test(text))
       return this.finding('E_YAML', at, 'a tab can not indent YAML', 'use spaces');
-    if (code === 'DUPLICATE_KEY') return this.finding('E_YAML', at, 'this key stands twice in the same map');
     if (code === 'TAG_RESOLVE_FAILED')
       return this.finding('E_YAML', at, 'tags are not supported', 'write the value without !tag');
     const unquoted = /:\s+\{\{/.test(text)
@@ -102,4 +111,32 @@ export class SourceText {
 
 function isEmpty(node: Node | null): boolean {
   return node === null || (isScalar(node) && node.value === null && (node.source ?? '') === '');
+}
+
+/** The offset of the next token, white space, commas and comments skipped. */
+function nextToken(text: string, offset: number): number {
+  const gap = /(?:[\s,]|#[^\n]*)*/y;
+  gap.lastIndex = offset;
+  return offset + (gap.exec(text)?.[0].length ?? 0);
+}
+
+/** Where brackets are nested too deep, or the beginning where it is not brackets that nest. */
+function tooDeep(text: string): number {
+  let depth = 0;
+  for (let offset = 0; offset < text.length; offset++) {
+    const character = text[offset]!;
+    if (character === '[' || character === '{') depth++;
+    else if (character === ']' || character === '}') depth--;
+    if (depth > maxDepth) return offset;
+  }
+  return 0;
+}
+
+/** One mistake often makes several errors at one place: the first one says it best. */
+function firstOfEachPlace(problems: readonly Diagnostic[]): Diagnostic[] {
+  const places = new Set<string>();
+  return problems.filter(({ at }) => {
+    const place = `${at?.line}:${at?.col}`;
+    return !places.has(place) && places.add(place);
+  });
 }

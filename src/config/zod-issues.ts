@@ -48,7 +48,7 @@ function findingsOf(
     );
   }
   const missing = value === undefined;
-  const at = file.positionOf(path, missing ? 'key' : 'value');
+  const at = file.positionOf(path, missing || issue.code === 'invalid_key' ? 'key' : 'value');
   const name =
     inner.length > 0 ? pathText(inner) : String(path.findLast((s) => typeof s === 'string') ?? 'the file');
   const written = missing ? undefined : file.written(path);

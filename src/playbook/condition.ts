@@ -3,6 +3,7 @@ import type { HostFacts } from '../facts/facts.ts';
 import { rangeProblem } from '../facts/kernel-release.ts';
 import { didYouMean } from '../lib/nearest.ts';
 import { celEnvironments, celFunctions, freeNames, literalRanges, toCel } from './cel.ts';
+import { factNames } from './facts-schema.ts';
 import { Problem } from './problem.ts';
 import { isTemplate, type Lookup } from './template.ts';
 
@@ -32,7 +33,7 @@ export function compileCondition(text: string): Condition {
   const verdict = check.check(text);
   if (!verdict.valid) throw celProblem(verdict.error);
   if (verdict.type !== 'bool' && verdict.type !== 'dyn')
-    throw new Problem('E_CONDITION', `the condition is a ${verdict.type}, not true or false`);
+    throw new Problem('E_CONDITION', `the condition gives ${verdict.type}, not true or false`);
   for (const { range, offset } of literalRanges(program.ast)) {
     const problem = rangeProblem(range);
     if (problem !== undefined) throw new Problem('E_CONDITION', `"${range}" ${problem}`, { offset });
@@ -134,12 +135,21 @@ function celProblem(error: unknown, shift = 0): Problem {
     range?: { start: number };
   };
   const text = (summary ?? message ?? String(error)).split('\n')[0]!;
-  const unknownFunction = /no matching overload for '([A-Za-z_]+)\(/.exec(text)?.[1];
-  return new Problem('E_CONDITION', text.replace(/^found no/, 'no'), {
+  return new Problem('E_CONDITION', readable(text), {
     offset: shift + (range?.start ?? 0),
-    hint:
-      unknownFunction === undefined || celFunctions.includes(unknownFunction)
-        ? undefined
-        : (didYouMean(unknownFunction, celFunctions) ?? `functions: ${celFunctions.join(', ')}`),
+    hint: hintFor(text),
   });
+}
+
+function readable(text: string): string {
+  if (text === 'Unexpected token: EOF') return 'the expression ends too early';
+  return text.replace(/^No such key: /, 'there is no ').replace(/^found no/, 'no');
+}
+
+function hintFor(text: string): string | undefined {
+  const key = /^No such key: (\w+)$/.exec(text)?.[1];
+  if (key !== undefined) return didYouMean(key, factNames);
+  const name = /no matching overload for '([A-Za-z_]+)\(/.exec(text)?.[1];
+  if (name === undefined || celFunctions.includes(name)) return undefined;
+  return didYouMean(name, celFunctions) ?? `functions: ${celFunctions.join(', ')}`;
 }

@@ -38,3 +38,13 @@ export const factsSchema: CelSchema<HostFacts> = {
   cpus: 'int',
   memoryKiB: 'int',
 };
+
+/** Every name in `facts`, at any depth, for hints. */
+export const factNames: readonly string[] = namesIn(factsSchema);
+
+function namesIn(schema: object): string[] {
+  return Object.entries(schema).flatMap(([name, below]) => [
+    name,
+    ...(typeof below === 'object' ? namesIn(below) : []),
+  ]);
+}

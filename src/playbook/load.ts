@@ -10,7 +10,7 @@ import { diagnosticOf, Findings } from './findings.ts';
 import { instancesOf } from './instances.ts';
 import type { CompiledPlay, CompiledTask, KindRegistry, Playbook } from './playbook.ts';
 import { UnknownYet } from './problem.ts';
-import { frameSchema, type PlayFrame } from './schema.ts';
+import { listFrame, type PlayFrame, playFrame } from './schema.ts';
 import { Scope } from './scope.ts';
 import { ansibleWords } from './words.ts';
 
@@ -37,15 +37,18 @@ export async function readPlaybook(
   const folder = dirname(resolve(path));
   const findings = new Findings();
   const context: CompileContext = { file, kinds, report: (finding) => findings.add(finding) };
-  const frame = frameSchema.safeParse(file.value);
-  if (!frame.success)
-    for (const finding of schemaFindings(frame.error.issues, file, [], frameSchema, file.value, ansibleWords))
+  const list = listFrame.safeParse(file.value);
+  if (!list.success)
+    for (const finding of schemaFindings(list.error.issues, file, [], listFrame, file.value))
       findings.add(finding);
   const plays: CompiledPlay[] = [];
-  for (const [index, raw] of (Array.isArray(file.value) ? file.value : []).entries()) {
+  for (const [index, raw] of (list.data ?? []).entries()) {
+    const frame = playFrame.safeParse(raw);
+    if (!frame.success)
+      schemaFindings(frame.error.issues, file, [index], playFrame, raw, ansibleWords).forEach(context.report);
+    // A play whose frame is broken can not be bound; its tasks are checked all the same.
     const tasks = compileTasks(raw, index, context);
-    // A play whose frame is broken can not be bound; its tasks have been checked all the same.
-    if (frame.success) plays.push(compilePlay(frame.data[index]!, index, tasks, context));
+    if (frame.success) plays.push(compilePlay(frame.data, index, tasks, context));
   }
   const playbook = { path, folder, file, plays, assets: new AssetStore(folder), warnings: [] };
   for (const play of plays) evaluateConstants(play, playbook.assets, context);

@@ -107,27 +107,24 @@ const playKeys = {
     .describe('Start no further batch once more than this share of hosts failed or is unreachable.'),
 };
 
-/** The words of a task, of a handler and of a play beside the resource kinds. */
+/** The words of a task and of a handler beside the resource kinds. */
 export const taskWords = Object.keys(taskKeys);
 export const handlerWords = Object.keys(handlerKeys);
-export const playWords = [...Object.keys(playKeys), 'tasks', 'handlers'];
+
+/** A playbook as a list, each play left to playFrame. */
+export const listFrame = z.array(z.unknown()).min(1).max(maxPlays);
 
 /**
- * The frame of a playbook, without what stands below a kind's key: that may hold templates, and is checked with them.
- * Every task's and handler's own keys are checked by the schemas of taskSchemas().
+ * A play without what stands below a kind's key: that may hold templates, and is checked with them. Tasks and handlers are
+ * checked one by one with taskSchemas.
  */
-export const frameSchema = z
-  .array(
-    z.strictObject({
-      ...playKeys,
-      tasks: z.array(z.unknown()).max(maxTasks).nullable().optional(),
-      handlers: z.array(z.unknown()).max(maxTasks).nullable().optional(),
-    }),
-  )
-  .min(1)
-  .max(maxPlays);
+export const playFrame = z.strictObject({
+  ...playKeys,
+  tasks: z.array(z.unknown()).max(maxTasks).nullable().optional(),
+  handlers: z.array(z.unknown()).max(maxTasks).nullable().optional(),
+});
 
-export type PlayFrame = z.output<typeof frameSchema>[number];
+export type PlayFrame = z.output<typeof playFrame>;
 
 const taskFrame = z.looseObject(taskKeys);
 const handlerFrame = z.looseObject(handlerKeys);

@@ -3,6 +3,7 @@ import type { Inventory } from '../../inventory/inventory.ts';
 import { loadInventory } from '../../inventory/load.ts';
 import { type Diagnostic, FleetError } from '../../lib/errors.ts';
 import { tryBind } from '../../playbook/bind.ts';
+import { Findings } from '../../playbook/findings.ts';
 import { readPlaybook } from '../../playbook/load.ts';
 import { wantsColour } from '../../ui/paint.ts';
 import { EXIT } from '../exit-code.ts';
@@ -24,7 +25,9 @@ export async function validateCommand(
     const read = await collect(findings, () => readPlaybook(path));
     if (read === undefined) continue;
     const bound = inventory === undefined ? undefined : tryBind(read.playbook, inventory);
-    findings.push(...read.findings, ...(bound?.findings ?? []));
+    const all = new Findings();
+    for (const finding of [...read.findings, ...(bound?.findings ?? [])]) all.add(finding);
+    findings.push(...all.list());
     if (findings.length > before) continue;
     const { plays } = read.playbook;
     const tasks = plays.reduce((sum, play) => sum + play.tasks.length, 0);

@@ -1,0 +1,49 @@
+import { execFileSync, spawn } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+export const repository = fileURLToPath(new URL('../../../', import.meta.url));
+
+export interface Output {
+  status: number | null;
+  stdout: string;
+  stderr: string;
+}
+
+/** The CLI as it is shipped, built into a folder of its own. */
+export class BuiltCli {
+  readonly #folder: string;
+
+  constructor() {
+    // Under node_modules, so that what stays outside of the bundle is found from there.
+    const cache = join(repository, 'node_modules/.cache');
+    mkdirSync(cache, { recursive: true });
+    this.#folder = mkdtempSync(join(cache, 'cli-'));
+    const build = ['src/bootstrap/build.mjs', join(this.#folder, 'dist')];
+    execFileSync(process.execPath, build, { cwd: repository });
+  }
+
+  /** Runs it in the repository's folder, without a terminal. */
+  run(args: readonly string[]): Promise<Output> {
+    const child = spawn(process.execPath, [join(this.#folder, 'dist/cli.js'), ...args], {
+      cwd: repository,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, NO_COLOR: '1' },
+    });
+    const output: Output = { status: null, stdout: '', stderr: '' };
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      output.stdout += text;
+    });
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      output.stderr += text;
+    });
+    return new Promise((resolve, reject) => {
+      child.on('error', reject).on('close', (status) => resolve({ ...output, status }));
+    });
+  }
+
+  remove(): void {
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+}
