@@ -11,9 +11,11 @@ export interface DkmsRoot {
 /** A root of a Debian release with its dkms, a compiler and the headers of two kernels; no image, no module. */
 export async function dkmsRoot(suite = 'bookworm'): Promise<DkmsRoot> {
   const log = (line: string) => console.log(line);
-  // Two flavours: each release always has both, while older ABI numbers leave the mirror.
-  const kernel = await newestKernel({ suite, flavour: 'cloud-amd64', line: '' }, log);
-  const other = await newestKernel({ suite, flavour: 'amd64', line: '' }, log);
+  // Two flavours: each release always has both, while older ABI numbers leave the mirror. A release in long-term support
+  // lists newer lines too, which a mirror need not hold.
+  const line = suite === 'bullseye' ? '5.10' : '';
+  const kernel = await newestKernel({ suite, flavour: 'cloud-amd64', line }, log);
+  const other = await newestKernel({ suite, flavour: 'amd64', line }, log);
   const include = ['dkms', 'gcc', 'kmod', kernel.headers, other.headers, 'make'];
   const root = await buildRoot({ suite, include }, log);
   return { root, kernel: kernel.release, other: other.release };
