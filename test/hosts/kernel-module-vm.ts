@@ -62,7 +62,8 @@ export function vmHost(trial: TrialDisk): VmHost {
       const match = /@@end (\d+) (\S*) \. (\S*)$/.exec(await nextLine(deadline * 1000));
       if (!match) throw new Error('the guest gave an answer that makes no sense');
       const [stdout, stderr] = [Buffer.from(match[2]!, 'base64'), Buffer.from(match[3]!, 'base64')];
-      return { rc: Number(match[1]), stdout, text: stdout.toString() + stderr.toString() };
+      const complaints = stderr.toString();
+      return { rc: Number(match[1]), stdout, complaints, text: stdout.toString() + complaints };
     },
     put: async (sha256, bytes) => {
       const data = bytes.toString('base64');

@@ -11,6 +11,8 @@ import type { Asset, AssetFile, Input, ResourceKind, ResourcePlan, Step } from '
 export interface Outcome {
   rc: number;
   stdout: Buffer;
+  /** stderr alone */
+  complaints: string;
   /** both streams, as they came */
   text: string;
 }
@@ -86,18 +88,27 @@ function collect(
     const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
     const out: Buffer[] = [];
     const all: Buffer[] = [];
+    let complaints = '';
     const timer = setTimeout(() => child.kill('SIGKILL'), deadline * 1000);
     const watch = setInterval(() => killWhen?.() && child.kill('SIGKILL'), 10);
     child.stdout.on('data', (chunk: Buffer) => {
       out.push(chunk);
       all.push(chunk);
     });
-    child.stderr.on('data', (chunk: Buffer) => all.push(chunk));
+    child.stderr.on('data', (chunk: Buffer) => {
+      complaints += chunk.toString('utf8');
+      all.push(chunk);
+    });
     child.on('error', reject);
     child.on('close', (code) => {
       clearTimeout(timer);
       clearInterval(watch);
-      resolve({ rc: code ?? 255, stdout: Buffer.concat(out), text: Buffer.concat(all).toString('utf8') });
+      resolve({
+        rc: code ?? 255,
+        stdout: Buffer.concat(out),
+        complaints,
+        text: Buffer.concat(all).toString('utf8'),
+      });
     });
   });
 }
@@ -111,8 +122,7 @@ export async function planOn(
 ): Promise<{ plan: ResourcePlan; steps: readonly Step[] }> {
   const answer = await host.run(`bf_b() { :; }\nbf_e() { :; }\n${kind.probe([input])}`);
   if (answer.rc !== 0) throw new Error(`the probe ended with ${answer.rc}: ${answer.text}`);
-  if (answer.stdout.length !== Buffer.byteLength(answer.text))
-    throw new Error(`the probe complains: ${answer.text}`);
+  if (answer.complaints !== '') throw new Error(`the probe complains: ${answer.complaints}`);
   const current = kind.parse(answer.stdout, input);
   const plan = kind.plan(input, current, { facts });
   return { plan, steps: plan.status === 'change' ? kind.steps(input, current, { facts }) : [] };
@@ -125,12 +135,15 @@ export async function runSteps(host: StepHost, steps: readonly Step[]): Promise<
     for (const { sha256, bytes } of step.payloads ?? []) await host.put(sha256, bytes);
     const env = { BF_PAYLOAD: '/run/bf', BF_TMP: '/run/tmp' };
     for (const script of [step.guard ?? '', step.script]) {
-      const outcome = await host.run(`rm -rf /run/tmp; mkdir /run/tmp\n${script}`, { env, deadline: step.deadline ?? 300 });
+      const outcome = await host.run(`rm -rf /run/tmp; mkdir /run/tmp\n${script}`, {
+        env,
+        deadline: step.deadline ?? 300,
+      });
       text += `== ${step.title}\n${outcome.text}`;
       if (outcome.rc !== 0) return { ...outcome, text, failed: step };
     }
   }
-  return { rc: 0, stdout: Buffer.alloc(0), text };
+  return { rc: 0, stdout: Buffer.alloc(0), complaints: '', text };
 }
 
 /** A folder as the loader hands it to a kind; `edit` changes files by path, `undefined` leaves one out. */

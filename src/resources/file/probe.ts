@@ -8,7 +8,7 @@ import type { FileDeclaration } from './schema.ts';
 /** Contents above this are neither fetched nor shown, in bytes; all that is fetched from a host together. */
 const MAX_CONTENT = 256 * 1024;
 const MAX_FETCHED = 1024 * 1024;
-/** Above this a file is told apart by size and time instead of its hash. */
+/** Above this, and above what is declared, a file is told apart by its size and time instead of its hash. */
 const MAX_HASHED = 64 * 1024 * 1024;
 
 export type FileType = 'missing' | 'file' | 'directory' | 'link' | 'other';
@@ -26,7 +26,7 @@ export interface FileState {
   size: number;
   /** seconds since the epoch */
   mtime: number;
-  /** of a regular file up to 64 MiB that could be read */
+  /** of a regular file up to 64 MiB, or the declared size, that could be read */
   sha256: string | null;
   /** only where it differs from what is declared, and is small */
   content: Buffer | null;
@@ -54,11 +54,13 @@ export function probeFiles(inputs: readonly Input<FileDeclaration>[]): string {
       .filter(Boolean)
       .join('');
   const existing = collect((index) => `[ -e ${paths[index]} ] || [ -L ${paths[index]} ]`);
-  const hashed = collect((index) =>
-    inputs[index]!.desired.state === 'file'
-      ? `[ -f ${paths[index]} ] && [ ! -L ${paths[index]} ] && [ -r ${paths[index]} ] && file_upto ${MAX_HASHED} $file_s${index}`
-      : null,
-  );
+  const hashed = collect((index) => {
+    const input = inputs[index]!;
+    if (input.desired.state !== 'file') return null;
+    // One that is larger than both differs by its size alone.
+    const limit = Math.max(MAX_HASHED, contentOf(input).bytes.length);
+    return `[ -f ${paths[index]} ] && [ ! -L ${paths[index]} ] && [ -r ${paths[index]} ] && file_upto ${limit} $file_s${index}`;
+  });
   return `file_upto() { [ "\${7:-0}" -le "$1" ]; }
 file_take() { file_v=$1; shift
 while IFS= read -r file_l; do if [ $# -gt 0 ] && [ -n "$file_l" ]; then eval "$file_v$1=\\$file_l"; shift; fi; done

@@ -80,10 +80,10 @@ file_sum=$(sha256sum < new)
 file_tmp=$(mktemp -d ./.blkfleet-${tag}.XXXXXXXX 2>/dev/null) || file_why ${shellQuote(`can not write in the folder of ${shown}`)}
 cd -P -- "$file_tmp"
 file_at=..
-[ "$(stat -c '%u %a' .)" = "$(id -u) 700" ] || file_die 'the private folder was taken by somebody'
+case $(stat -c '%u %a' .) in "$(id -u) 700"|"$(id -u) 2700") ;; *) false;; esac || file_die 'the private folder was taken by somebody'
 trap 'rm -rf ./new; cd .. && rmdir -- "$file_tmp" 2>/dev/null' EXIT
 trap 'exit 143' HUP INT TERM
-${make}${ownership(desired, keeps ? current : null, 'new')}${desired.state === 'link' ? '' : `chmod ${octal(mode)} new\n`}${
+${make}${ownership(desired, keeps ? current : null, 'new')}${desired.state === 'link' ? '' : `chmod ${exactly(desired, mode)} new\n`}${
   desired.state === 'file' ? 'sync new 2>/dev/null || sync\n' : ''
 }${
   desired.state === 'directory' && current.type === 'link'
@@ -100,7 +100,7 @@ function folderAttributes(desired: FileDeclaration, current: FileState): string 
   return `file_id=$(stat -c '%F %d:%i' -- "$file_name")
 cd -P -- "$file_name"
 [ "$(stat -c '%F %d:%i' .)" = "$file_id" ] || file_die ${shellQuote(`${shown} was replaced meanwhile`)}
-${ownership(desired, current, '.')}${desired.mode === undefined ? '' : `chmod ${octal(modeOf(desired))} . || file_why ${shellQuote(`can not change the mode of ${shown}`)}\n`}${restoreLabel(desired.path)}`;
+${ownership(desired, current, '.')}${desired.mode === undefined ? '' : `chmod ${exactly(desired, modeOf(desired))} . || file_why ${shellQuote(`can not change the mode of ${shown}`)}\n`}${restoreLabel(desired.path)}`;
 }
 
 /** Declared names, else those that were there, else none: what is new belongs to who runs this. */
@@ -110,6 +110,14 @@ function ownership(desired: FileDeclaration, current: FileState | null, name: st
   if (owner === '' && group === '') return '';
   const both = group === '' ? owner : `${owner}:${group}`;
   return `chown -h -- ${shellQuote(both)} ${name} || file_die ${shellQuote(`can not give it to ${both}: is there such a user and group?`)}\n`;
+}
+
+/**
+ * A mode for chmod. It leaves setuid and setgid of a folder alone for four digits, and sets just what is given for five;
+ * a folder whose mode is not declared keeps the setgid that it gets from the one above.
+ */
+function exactly(desired: FileDeclaration, mode: number): string {
+  return desired.mode === undefined ? octal(mode) : `0${octal(mode)}`;
 }
 
 function restoreLabel(path: string): string {

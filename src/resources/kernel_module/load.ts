@@ -59,7 +59,7 @@ rmdir ${UNWELL} 2>/dev/null || :
 mkdir -p ${ATTEMPTS}
 kernel_module_a=${ATTEMPTS}/${name}
 printf 'loaded by a run of blkfleet\\nkernel %s\\nat %s\\n' "$(uname -r)" "$(date -u +%Y-%m-%dT%H:%M:%SZ)" > "$kernel_module_a"
-sync "$kernel_module_a"
+sync "$kernel_module_a" ${ATTEMPTS}
 kernel_module_calm() { rm -f "$kernel_module_a"; rmdir ${ATTEMPTS} 2>/dev/null || :; }
 kernel_module_mark="blkfleet: loading $kernel_module_n $(cat /proc/sys/kernel/random/uuid)"
 { printf '<6>%s\\n' "$kernel_module_mark" > /dev/kmsg; } 2>/dev/null || kernel_module_mark=
@@ -142,7 +142,7 @@ const explain = `  kernel_module_x=$(cat "$BF_TMP/err"; kernel_module_log)
         *'disagrees about version'*) kernel_module_y='it was built against another kernel than the one that runs: build it again';;
         *'Invalid module format'*|*'Exec format error'*) kernel_module_y='the file is damaged, or made for another kernel: build it again';;
         *'Unknown symbol'*) kernel_module_y='a symbol is missing: run depmod, or a module that it needs is not there';;
-        *'Operation not permitted'*) kernel_module_y='the kernel refuses: lockdown, module_blacklist= on its command line, or kernel.modules_disabled';;
+        *'Operation not permitted'*) kernel_module_y='the kernel refuses: lockdown, module_blacklist= on its command line, kernel.modules_disabled, or this is a container';;
         *'not found'*) kernel_module_y="there is no file of it for $(uname -r)";;
         *'Invalid parameters'*|*'Invalid argument'*) kernel_module_y='a parameter has a value that it does not take';;
         *'No such device'*) kernel_module_y='it found nothing to drive on this host';;
