@@ -5,8 +5,9 @@ import { FleetError } from '../lib/errors.ts';
 import { cacheFolder, withLock } from './debian/cache.ts';
 import { findMirror } from './debian/mirror.ts';
 import { newestKernel } from './debian/package.ts';
+import { asRoot } from './debian/privilege.ts';
 import { buildRoot, type RootSpec, removeTree } from './debian/root.ts';
-import { asRoot, runTool } from './debian/run.ts';
+import { runTool } from './debian/run.ts';
 import type { Progress } from './progress.ts';
 import type { KernelLine } from './state.ts';
 
@@ -87,6 +88,24 @@ export async function requireRoom(bytes: number, purpose: string): Promise<void>
   });
 }
 
+// QEMU's user network always looks like this: neither a DHCP client nor a daemon is needed.
+const networkUnit = `[Unit]
+Description=QEMU's user network
+DefaultDependencies=no
+Wants=network-pre.target sys-subsystem-net-devices-eth0.device
+After=network-pre.target sys-subsystem-net-devices-eth0.device
+Before=network.target shutdown.target
+Conflicts=shutdown.target
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=ip address replace 10.0.2.15/24 dev eth0
+ExecStart=ip link set eth0 up
+ExecStart=ip route replace default via 10.0.2.2
+[Install]
+WantedBy=multi-user.target network.target
+`;
+
 function rootSpec(kernelPackage: string): RootSpec {
   return {
     suite: 'bookworm',
@@ -113,9 +132,7 @@ function rootSpec(kernelPackage: string): RootSpec {
       // The disk is a copy that can be made again: dpkg need not wait for it.
       '/etc/dpkg/dpkg.cfg.d/lab': 'force-unsafe-io\n',
       '/etc/hosts': '127.0.0.1 localhost\n127.0.1.1 lab\n::1 localhost\n',
-      // QEMU's user network always looks like this, so no DHCP client is needed.
-      '/etc/systemd/network/10-lab.network':
-        '[Match]\nName=eth0\n[Network]\nAddress=10.0.2.15/24\nGateway=10.0.2.2\nLinkLocalAddressing=no\nIPv6AcceptRA=no\n',
+      '/etc/systemd/system/lab-network.service': networkUnit,
       '/etc/resolv.conf': 'nameserver 10.0.2.3\n',
       '/etc/ssh/sshd_config.d/lab.conf':
         'HostKey /etc/ssh/ssh_host_ed25519_key\nPasswordAuthentication no\nPermitRootLogin no\nUseDNS no\n',
@@ -131,9 +148,9 @@ useradd --create-home --shell /bin/bash --user-group ${labUser}
 install -d -m 0700 -o ${labUser} -g ${labUser} /home/${labUser}/.ssh
 rm -f /etc/ssh/ssh_host_* /etc/machine-id
 : > /etc/machine-id
-systemctl enable systemd-networkd.service ssh.service
-systemctl mask serial-getty@ttyS0.service getty@tty1.service systemd-networkd-wait-online.service \
-  apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer
+systemctl enable lab-network.service ssh.service
+systemctl mask serial-getty@ttyS0.service getty@tty1.service getty-static.service systemd-networkd.service \
+  apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service
 # A mirror or proxy on the machine itself is reached through QEMU's gateway.
 for file in /etc/apt/sources.list.d/* /etc/apt/apt.conf.d/99mmdebstrap; do
   [ ! -f "$file" ] || sed -i -E 's#//(localhost|127\\.0\\.0\\.1)([:/])#//10.0.2.2\\2#g' "$file"
@@ -155,7 +172,7 @@ async function makeDisk(
   const options = signal ? { log, signal } : { log };
   // Writing the tables now keeps the guest from doing it in the background.
   await runTool(
-    asRoot([
+    await asRoot([
       'mke2fs',
       ...['-q', '-t', 'ext4', '-L', 'lab', '-m', '1', '-N', '262144'],
       ...['-E', 'lazy_itable_init=0,lazy_journal_init=0', '-d', root, disk, DISK_SIZE],
@@ -163,14 +180,17 @@ async function makeDisk(
     options,
   );
   const uid = process.getuid?.() ?? 0;
-  if (uid !== 0) await runTool(asRoot(['chown', String(uid), disk]), options);
+  if (uid !== 0) await runTool(await asRoot(['chown', String(uid), disk]), options);
   for (const [from, to] of [
     [`boot/vmlinuz-${release}`, 'vmlinuz'],
     [`boot/initrd.img-${release}`, 'initrd.img'],
   ] as const) {
     const source = join(root, from);
     await copyFile(source, join(folder, to)).catch(async () => {
-      await runTool(asRoot(['install', '-m', '0644', '-o', String(uid), source, join(folder, to)]), options);
+      await runTool(
+        await asRoot(['install', '-m', '0644', '-o', String(uid), source, join(folder, to)]),
+        options,
+      );
     });
   }
 }

@@ -13,7 +13,7 @@ export interface Progress {
 }
 
 // Without a terminal every line would be kept; one in this time shows that it goes on.
-const QUIET_MS = 2000;
+const QUIET_MS = 3000;
 
 /**
  * Progress as text. On a terminal the running step's last line is overwritten in place; elsewhere lines are thinned out.
@@ -24,33 +24,43 @@ export function textProgress(stream: NodeJS.WriteStream): Progress {
   let started = 0;
   let shownAt = 0;
   let title = '';
+  let last = '';
+  let beat: NodeJS.Timeout | undefined;
   const clear = () => {
     if (live) stream.write('\r\x1b[K');
   };
   const seconds = () => `${((Date.now() - started) / 1000).toFixed(0)} s`;
+  const show = () => {
+    shownAt = Date.now();
+    const columns = Math.max(20, (stream.columns ?? 100) - 1);
+    const shown = cut(`  ${title} … ${seconds()}${last === '' ? '' : ` | ${last}`}`, columns);
+    stream.write(live ? `\r\x1b[K${shown}` : `${shown}\n`);
+  };
   const end = () => {
+    clearInterval(beat);
     if (title === '') return;
     clear();
     // Quick steps need no word about their end.
-    if (live || Date.now() - started >= QUIET_MS) stream.write(`  ${title}: ${seconds()}\n`);
+    if (live || Date.now() - started >= 2000) stream.write(`  ${title}: ${seconds()}\n`);
     title = '';
   };
   return {
     step(text) {
       end();
       title = text;
+      last = '';
       started = shownAt = Date.now();
       stream.write(live ? `  ${text} …` : `  ${text}\n`);
+      // A program that says nothing for long still runs.
+      beat = setInterval(() => {
+        if (Date.now() - shownAt >= (live ? 1000 : QUIET_MS)) show();
+      }, 500).unref();
     },
     line(text) {
-      const now = Date.now();
-      if (now - shownAt < (live ? 100 : QUIET_MS)) return;
       const plain = printable(text.trim());
       if (plain === '') return;
-      shownAt = now;
-      const columns = Math.max(20, (stream.columns ?? 100) - 1);
-      const shown = cut(`  ${title} … ${seconds()} | ${plain}`, columns);
-      stream.write(live ? `\r\x1b[K${shown}` : `${shown}\n`);
+      last = plain;
+      if (title !== '' && Date.now() - shownAt >= (live ? 100 : QUIET_MS)) show();
     },
     say(text) {
       clear();

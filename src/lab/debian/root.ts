@@ -4,7 +4,8 @@ import { dirname, join } from 'node:path';
 import { shellQuote } from '../../lib/shell.ts';
 import { cacheFolder, type Log, withLock } from './cache.ts';
 import { findMirror, sourcesFor } from './mirror.ts';
-import { asRoot, runTool } from './run.ts';
+import { asRoot } from './privilege.ts';
+import { runTool } from './run.ts';
 
 export interface RootSpec {
   /** `bullseye`, `bookworm`, `trixie`, `sid`, or with `-backports`; updates and security come with it */
@@ -66,7 +67,7 @@ export function rootKey(spec: RootSpec): string {
 /** Removes a tree that holds files of root. */
 export async function removeTree(path: string): Promise<void> {
   if (process.getuid?.() === 0) await rm(path, { recursive: true, force: true });
-  else if (await exists(path)) await runTool(asRoot(['rm', '-rf', '--one-file-system', '--', path]));
+  else if (await exists(path)) await runTool(await asRoot(['rm', '-rf', '--one-file-system', '--', path]));
 }
 
 async function makeRoot(spec: RootSpec, work: string, log: Log, signal?: AbortSignal): Promise<void> {
@@ -92,10 +93,14 @@ async function makeRoot(spec: RootSpec, work: string, log: Log, signal?: AbortSi
   const release = spec.suite.replace(/-(?:backports|updates|security)$/, '');
   log(`making a Debian root of ${release} with ${spec.include.length} packages`);
   await runTool(
-    asRoot([
+    await asRoot([
+      // However we end, it does not go on alone.
+      ...(['setpriv', '--pdeathsig', 'TERM', '--'] as const),
       'mmdebstrap',
       '--mode=root',
       '--variant=minbase',
+      // Each package that is unpacked or set up is a line.
+      '--verbose',
       '--format=directory',
       ...options.map((option) => `--aptopt=${option}`),
       ...(spec.keepLists ? ['--skip=cleanup/apt'] : []),

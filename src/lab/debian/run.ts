@@ -1,20 +1,22 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { FleetError } from '../../lib/errors.ts';
 import type { Log } from './cache.ts';
+import { signalGroup } from './privilege.ts';
 
 export interface RunOptions {
   log?: Log;
   cwd?: string;
   env?: Readonly<Record<string, string>>;
-  /** ends the command with SIGTERM */
+  /** ends the command and what it started with SIGTERM, and after a while with SIGKILL; it has ended when we return */
   signal?: AbortSignal;
   /** what to do when the command fails */
   hint?: string;
 }
 
 const LAST_LINES = 15;
+const GRACE_MS = 20_000;
 
 /**
  * Runs a program to its end, every line of its output to `log` as it comes.
@@ -31,8 +33,10 @@ export async function runTool(
     cwd: options.cwd,
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, LC_ALL: 'C.UTF-8', DEBIAN_FRONTEND: 'noninteractive', ...options.env },
-    ...(options.signal ? { signal: options.signal, killSignal: 'SIGTERM' as const } : {}),
+    // A group of its own can be ended as a whole, also what its parent has left.
+    detached: options.signal !== undefined,
   });
+  const disarm = endOnAbort(child, options.signal);
   const last: string[] = [];
   let stdout = '';
   const take = (line: string) => {
@@ -49,15 +53,18 @@ export async function runTool(
   const status = await new Promise<number | string>((resolve, reject) => {
     child.once('error', reject);
     child.once('close', (code, signal) => resolve(code ?? signal ?? 'unknown'));
-  }).catch((cause: NodeJS.ErrnoException) => {
-    if (cause.code === 'ENOENT')
-      throw new FleetError({
-        code: 'E_FILE',
-        message: `the program ${program} is not installed`,
-        hint: options.hint ?? '`npm run quickstart` installs what is missing',
-      });
-    throw cause;
-  });
+  })
+    .catch((cause: NodeJS.ErrnoException) => {
+      if (cause.code === 'ENOENT')
+        throw new FleetError({
+          code: 'E_FILE',
+          message: `the program ${program} is not installed`,
+          hint: options.hint ?? '`npm run quickstart` installs what is missing',
+        });
+      throw cause;
+    })
+    .finally(disarm);
+  options.signal?.throwIfAborted();
   if (status !== 0)
     throw new FleetError({
       code: 'E_STEP',
@@ -67,9 +74,19 @@ export async function runTool(
   return stdout;
 }
 
-/** The same as root: through `sudo -n` where this process is not. */
-export function asRoot(argv: readonly [string, ...string[]]): [string, ...string[]] {
-  return process.getuid?.() === 0 ? [...argv] : ['sudo', '-n', '--', ...argv];
+function endOnAbort(child: ChildProcess, signal: AbortSignal | undefined): () => void {
+  let hard: NodeJS.Timeout | undefined;
+  const onAbort = () => {
+    if (child.pid === undefined) return;
+    const { pid } = child;
+    signalGroup(pid, 'SIGTERM');
+    hard = setTimeout(() => signalGroup(pid, 'SIGKILL'), GRACE_MS);
+  };
+  signal?.addEventListener('abort', onAbort, { once: true });
+  return () => {
+    clearTimeout(hard);
+    signal?.removeEventListener('abort', onAbort);
+  };
 }
 
 // apt and mmdebstrap redraw a line with carriage returns; each redraw is a line of progress.
