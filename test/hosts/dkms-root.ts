@@ -8,13 +8,9 @@ export interface DkmsRoot {
   other: string;
 }
 
-// A release's own line: further ones that it carries leave the mirror without notice.
-const lines: Readonly<Record<string, string>> = { bullseye: '5.10', bookworm: '6.1', trixie: '6.12' };
-
 /** A root of a Debian release with its dkms, a compiler and the headers of two kernels; no image, no module. */
 export async function dkmsRoot(suite = 'bookworm'): Promise<DkmsRoot> {
   const log = (line: string) => console.log(line);
-  const line = lines[suite] ?? '';
   // Two flavours: each release always has both, while older ABI numbers leave the mirror. A release in long-term support
   // lists newer lines too, which a mirror need not hold.
   const line = suite === 'bullseye' ? '5.10' : '';
