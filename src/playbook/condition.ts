@@ -12,7 +12,7 @@ export type Decision = boolean | ((facts: HostFacts) => boolean);
 
 export interface Condition {
   /**
-   * Decides what needs no facts. Undefined variables are an error even in parts that would not be reached.
+   * Decides what needs no facts, from left to right; `"name" in vars && …` guards what may be undefined.
    * @throws Problem, UnknownYet; the answer throws Problem too when facts do not fit
    */
   decide(variables: Lookup & { names(): Iterable<string> }): Decision;

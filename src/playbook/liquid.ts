@@ -35,7 +35,7 @@ export function liquid(): Liquid {
     locale: 'en-US',
     parseLimit: 2 * 1024 * 1024,
     memoryLimit: 16 * 1024 * 1024,
-    renderLimit: 10_000,
+    renderLimit: 3_000,
     outputEscape: printableOutput,
     fs: {
       readFileSync: noFiles,
