@@ -14,10 +14,11 @@ export function askSecret(
 ): Promise<string | null> {
   const { input, output } = streams;
   if (!input.isTTY || !output.isTTY) return Promise.resolve(null);
-  output.write(`${printable(prompt)} `);
   // readline echoes what it edits to its output: this one shows nothing.
   const silent = new Writable({ write: (_chunk, _encoding, done) => done() });
   const lines = createInterface({ input, output: silent, terminal: true, historySize: 0 });
+  // Only now: whoever answers a prompt must find the terminal's own echo off.
+  output.write(`${printable(prompt)} `);
   return new Promise((resolve) => {
     let answer: string | null = null;
     lines.on('SIGINT', () => lines.close());

@@ -1,9 +1,8 @@
-import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { CLI, cli, report, startCli } from './harness/cli.ts';
+import { cli, inTerminal, report, startCli } from './harness/cli.ts';
 import { createFleet, type Fleet, type Output } from './harness/fleet.ts';
 import { LOGIN_PASSWORD } from './harness/layers.ts';
 
@@ -129,25 +128,9 @@ describe('sudo', () => {
 
     it('and it is typed at a terminal, where it is not echoed', async () => {
       for (const host of fleet.hosts) host.exec(['rm', '/etc/mark']);
-      const words = [
-        process.execPath,
-        CLI,
-        'apply',
-        playbook(fleet),
-        '-i',
-        fleet.inventoryFile,
-        '--yes',
-        '-K',
-      ];
-      const [command, args] = fleet.inNetwork(['script', '-q', '-e', '-c', words.join(' '), '/dev/null']);
-      const screen = execFileSync(
-        'sh',
-        ['-c', '{ sleep 2; echo "$0"; sleep 5; } | "$@"', LOGIN_PASSWORD, command, ...args],
-        {
-          encoding: 'utf8',
-          env: { PATH: process.env.PATH, HOME: join(fleet.folder, 'home'), TERM: 'xterm', SHELL: '/bin/sh' },
-        },
-      );
+      const args = ['apply', playbook(fleet), '-i', fleet.inventoryFile, '--yes', '-K'];
+      const { status, screen } = await inTerminal(fleet, args, /password: $/, `${LOGIN_PASSWORD}\n`);
+      expect(status, screen).toBe(0);
       expect(screen).not.toContain(LOGIN_PASSWORD);
       for (const host of fleet.hosts) expect(host.exec(['cat', '/etc/mark']).stdout).toMatch(/^root\n/);
     });

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { RunReport } from '../../../src/events/events.ts';
+import { shellQuote } from '../../../src/lib/shell.ts';
 import type { Fleet, Output } from './fleet.ts';
 
 const repository = fileURLToPath(new URL('../../../', import.meta.url));
@@ -53,6 +54,37 @@ export function startCli(fleet: Fleet | null, args: readonly string[], options: 
     child.once('close', (status) => resolve({ status, stdout, stderr }));
   });
   return { process: child, done, seen: () => stdout + stderr };
+}
+
+/**
+ * Runs the CLI in a terminal made by script(1), and types an answer when the screen ends with a prompt.
+ * @returns all that the terminal showed
+ */
+export function inTerminal(
+  fleet: Fleet,
+  args: readonly string[],
+  prompt: RegExp,
+  answer: string,
+): Promise<{ status: number | null; screen: string }> {
+  const line = [process.execPath, CLI, ...args].map(shellQuote).join(' ');
+  const [command, rest] = fleet.inNetwork(['script', '-q', '-e', '-c', line, '/dev/null']);
+  const child = spawn(command, rest, {
+    cwd: repository,
+    stdio: ['pipe', 'pipe', 'inherit'],
+    env: { PATH: process.env.PATH, HOME: join(fleet.folder, 'home'), TERM: 'xterm', SHELL: '/bin/sh' },
+  });
+  let screen = '';
+  let answered = false;
+  child.stdout.setEncoding('utf8').on('data', (text) => {
+    screen += text;
+    if (answered || !prompt.test(screen)) return;
+    answered = true;
+    child.stdin.write(answer);
+  });
+  return new Promise((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', (status) => resolve({ status, screen }));
+  });
 }
 
 /** Runs the CLI to its end. */
