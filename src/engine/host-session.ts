@@ -280,7 +280,8 @@ export class HostSession {
     const listener = events() ?? {
       started() {},
       ended() {},
-      line: (_: number, line: string) => this.phase('wait', line),
+      line: (_: number, line: string) =>
+        this.emit({ type: 'task-line', host: this.name, task: `job ${id}`, line }),
     };
     const reader = new JobLogReader(mark, listener);
     let body: (string | Buffer)[] = launch ?? [followScript(id)];
