@@ -11,7 +11,7 @@ struct vblk_data;
 struct vblk_io {
 	/* Those not yet ended, and one more until vblk_io_end(). */
 	atomic_t pending;
-	/* The error of one that failed, else 0; to be read in done(). */
+	/* The error of one that failed, else 0; to be read when all have ended. */
 	int error;
 	/* Called once, when all have ended; in any context. */
 	void (*done)(struct vblk_io *io);

@@ -4,7 +4,8 @@
  *
  * An open file is one virtio-blk device. Order of calls: VHOST_SET_OWNER, VHOST_SET_FEATURES, VHOST_SET_MEM_TABLE, then
  * for each virtqueue VHOST_SET_VRING_NUM, _BASE, _ADDR, _KICK, _CALL and, if wanted, _ERR; last VHOST_BLK_SET_BACKEND,
- * which starts it. A virtqueue runs exactly while it has a backend.
+ * which starts it. A virtqueue runs exactly while it has a backend: VHOST_GET_VRING_BASE stops it and takes the backend
+ * away, too, so that the index it tells stays true.
  *
  * The configuration space is the VMM's. Two of its fields must respect limits from here: seg_max and num_queues. When
  * VIRTIO_BLK_F_FLUSH is not among the bits of VHOST_SET_FEATURES, each write is made durable before it is answered, as a
