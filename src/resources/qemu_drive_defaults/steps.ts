@@ -1,0 +1,152 @@
+import { createHash } from 'node:crypto';
+import { shellQuote } from '../../lib/shell.ts';
+import type { Input, Payload, Step } from '../kind.ts';
+import { CHOSEN, CONF, dataPaths, FRAGMENTS, fragmentPath, KEPT, MADE } from './paths.ts';
+import { confText, type Wanted, wantedFiles } from './plan.ts';
+import type { QemuState } from './probe.ts';
+import { BLANK_DISK, keepSeen, readBackFunctions } from './readback.ts';
+import type { QemuDriveDefaults } from './schema.ts';
+
+/** One step: tries the new files with each QEMU, puts them in their places, and keeps what QEMU sees then. */
+export function qemuSteps({ desired }: Input<QemuDriveDefaults>, current: QemuState): Step[] {
+  const wanted = wantedFiles(desired, current);
+  const guard = guardScript(confText(current), wanted.conf);
+  if (desired.state === 'absent')
+    return [
+      {
+        title: "remove QEMU's drive defaults",
+        guard,
+        script: functions + removeScript(confText(current), wanted),
+        payloads: payloadsOf([wanted.conf]),
+      },
+    ];
+  const texts = dataPaths.map((path) => wanted.fragments[path]);
+  return [
+    {
+      title: "write QEMU's drive defaults",
+      guard,
+      script: readBackFunctions(desired) + functions + writeScript(wanted),
+      payloads: payloadsOf([wanted.conf, ...texts]),
+    },
+  ];
+}
+
+const sha256 = (text: string) => createHash('sha256').update(text, 'latin1').digest('hex');
+
+function payloadsOf(texts: readonly (string | null)[]): Payload[] {
+  return texts.flatMap((text) =>
+    text === null ? [] : [{ sha256: sha256(text), bytes: Buffer.from(text, 'latin1') }],
+  );
+}
+
+/** Holds while qemu.conf is as it was planned from, or already as it shall be. */
+function guardScript(from: string | null, to: string | null): string {
+  const is = (text: string | null) =>
+    text === null
+      ? `[ ! -e ${CONF} ] && [ ! -L ${CONF} ]`
+      : `[ -f ${CONF} ] && [ ! -L ${CONF} ] && [ "$(sha256sum < ${CONF} | cut -c 1-64)" = ${sha256(text)} ]`;
+  return `if ${is(from)}; then exit 0; fi
+if ${is(to)}; then exit 0; fi
+echo '${CONF} changed since it was planned' >&2
+exit 1
+`;
+}
+
+/** A file is made whole beside its place and gets there by one rename; what stands there keeps its mode and owner. */
+const functions = `qemu_drive_defaults_die() { printf '%s\\n' "$1" >&2; exit 1; }
+qemu_drive_defaults_folder() {
+  if [ -d "$1" ]; then return 0; fi
+  [ "$1" = / ] || qemu_drive_defaults_folder "$(dirname -- "$1")"
+  # Noted first, so that a run that is killed here can still be undone.
+  grep -qxF -- "$1" ${MADE} 2>/dev/null || { printf '%s\\n' "$1" >> ${MADE}; sync ${MADE} 2>/dev/null || :; }
+  mkdir -m 0755 -- "$1"
+}
+qemu_drive_defaults_put() {
+  rm -f -- "$2".blkfleet-new
+  cat -- "$BF_PAYLOAD/$1" > "$2".blkfleet-new || qemu_drive_defaults_die "no space to write $2"
+  chmod 0644 -- "$2".blkfleet-new
+  if [ -f "$2" ]; then
+    chmod --reference="$2" -- "$2".blkfleet-new
+    chown --reference="$2" -- "$2".blkfleet-new
+  fi
+  sync "$2".blkfleet-new 2>/dev/null || sync
+  mv -T -f -- "$2".blkfleet-new "$2"
+  if command -v restorecon >/dev/null 2>&1; then restorecon -F -- "$2" 2>/dev/null || :; fi
+}
+`;
+
+function writeScript({ conf, fragments, chosen }: Wanted): string {
+  const confHash = sha256(conf!);
+  const texts = dataPaths.flatMap((path) =>
+    fragments[path] === null
+      ? [`rm -f -- ${fragmentPath(path)}\n`]
+      : [`qemu_drive_defaults_put ${sha256(fragments[path])} ${fragmentPath(path)}\n`],
+  );
+  return `qemu_drive_defaults_find
+[ -n "$qemu_drive_defaults_bins" ] || qemu_drive_defaults_die 'no QEMU is on this host: install it (qemu-system-x86), leave the host out with when:, or declare absent_ok: true'
+[ -n "$qemu_drive_defaults_machine" ] || qemu_drive_defaults_die "QEMU on $qemu_drive_defaults_arch is not known"
+umask 077
+mkdir -p ${KEPT}
+# A file that QEMU refuses would keep every guest from starting: it is tried before it gets there.
+qemu_drive_defaults_try() {
+  qemu_drive_defaults_out=$(qemu_drive_defaults_trial "$@")
+  case $qemu_drive_defaults_out in
+    *'"id": "bye"'*|*'"id":"bye"'*) return 0;;
+  esac
+  return 1
+}
+qemu_drive_defaults_said() { printf '%s\\n' "$qemu_drive_defaults_out" | grep -v '^{' >&2 || :; }
+if qemu_drive_defaults_plain "$BF_PAYLOAD/${confHash}"; then
+  for qemu_drive_defaults_p in $qemu_drive_defaults_bins; do
+    qemu_drive_defaults_try "$qemu_drive_defaults_p" -no-user-config -readconfig "$BF_PAYLOAD/${confHash}" ${BLANK_DISK} || {
+      qemu_drive_defaults_said
+      qemu_drive_defaults_die "$qemu_drive_defaults_p refuses the new ${CONF}: nothing was written"
+    }
+  done
+fi
+${fragments['virtio-blk'] === null ? '' : tryFragment(sha256(fragments['virtio-blk']))}for qemu_drive_defaults_d in ${CONF.slice(0, CONF.lastIndexOf('/'))} ${FRAGMENTS}; do qemu_drive_defaults_folder "$qemu_drive_defaults_d"; done
+${texts.join('')}ln -s -f -n -- ${chosen}.conf ${CHOSEN}.blkfleet-new
+mv -T -f -- ${CHOSEN}.blkfleet-new ${CHOSEN}
+qemu_drive_defaults_put ${confHash} ${CONF}
+sync ${FRAGMENTS} ${CONF.slice(0, CONF.lastIndexOf('/'))} 2>/dev/null || :
+${keepSeen}`;
+}
+
+/** With a scratch disk; on a file system that has no O_DIRECT at all there is nothing to be told by that. */
+function tryFragment(hash: string): string {
+  return `truncate -s 1M ${KEPT}/scratch
+trap 'rm -f ${KEPT}/scratch' EXIT
+for qemu_drive_defaults_p in $qemu_drive_defaults_bins; do
+  qemu_drive_defaults_try "$qemu_drive_defaults_p" -no-user-config -readconfig "$BF_PAYLOAD/${hash}" -set drive.disk0.file=${KEPT}/scratch || {
+    qemu_drive_defaults_said
+    case $qemu_drive_defaults_out in
+      *O_DIRECT*) echo 'the fragment could not be tried: ${KEPT} has no O_DIRECT';;
+      *) qemu_drive_defaults_die "$qemu_drive_defaults_p refuses the profile: nothing was written";;
+    esac
+  }
+done
+`;
+}
+
+function removeScript(from: string | null, { conf }: Wanted): string {
+  const files = [...dataPaths.map(fragmentPath), CHOSEN];
+  const change =
+    from === conf
+      ? ''
+      : conf === null
+        ? `rm -f -- ${CONF}\n`
+        : `qemu_drive_defaults_put ${sha256(conf)} ${CONF}\n`;
+  const leftovers = [CONF, ...files].map((path) => `${path}.blkfleet-new`);
+  return `${change}rm -f -- ${[...files, ...leftovers].map(shellQuote).join(' ')}
+# Of the folders those that blkfleet made and nobody uses, from the deepest.
+if [ -f ${MADE} ]; then
+  sort -r ${MADE} | while IFS= read -r qemu_drive_defaults_d; do
+    case $qemu_drive_defaults_d in
+      /etc/qemu|/etc/blkfleet|${FRAGMENTS}) if [ -d "$qemu_drive_defaults_d" ]; then rmdir -- "$qemu_drive_defaults_d" 2>/dev/null || :; fi;;
+    esac
+  done
+fi
+rm -rf -- ${KEPT}
+if [ -d /var/lib/blkfleet ]; then rmdir -- /var/lib/blkfleet 2>/dev/null || :; fi
+`;
+}
