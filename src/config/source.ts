@@ -1,4 +1,4 @@
-import { type Document, isScalar, LineCounter, type Node, parseAllDocuments } from 'yaml';
+import { type Document, isScalar, Lexer, LineCounter, type Node, Parser, parseAllDocuments } from 'yaml';
 import { type Diagnostic, type ErrorCode, FleetError, type SourcePosition } from '../lib/errors.ts';
 
 /** Deepest nesting of maps and lists that is read. */
@@ -36,6 +36,7 @@ export class SourceText {
   /** @returns the one document of the file. @throws FleetError E_YAML with all syntax errors */
   parse(): Document {
     this.#refuseControlCharacters();
+    this.#refuseDeepNesting();
     const documents = this.#documents();
     const problems = documents.flatMap((document) => [
       ...document.errors.map((e) => this.#syntaxFinding(e.code, e.message, e.pos[0])),
@@ -75,10 +76,28 @@ export class SourceText {
   #refuseControlCharacters(): void {
     const offset = this.text.search(/[\0-\x08\x0b\x0c\x0e-\x1f\x7f]/);
     if (offset === -1) return;
-    const before = this.text.slice(0, offset).split('\n');
-    const at = { file: this.path, line: before.length, col: before.at(-1)!.length + 1 };
+    const at = this.#unparsedAt(offset);
     const code = this.text.charCodeAt(offset).toString(16).padStart(2, '0');
     throw this.#error(at, `control character 0x${code}`, `write it as "\\x${code}" in double quotes`);
+  }
+
+  /** Composing recurses, and the engine dies where it compiles an expression near the end of its stack: count first. */
+  #refuseDeepNesting(): void {
+    const parser = new Parser();
+    for (const lexeme of new Lexer().lex(this.text)) {
+      for (const _ of parser.next(lexeme));
+      // A level of YAML is up to two tokens; what is just too deep is found when values are made.
+      if (parser.stack.length > 2 * maxDepth + 8)
+        throw this.#error(
+          this.#unparsedAt(tooDeep(this.text) || parser.offset),
+          `nested deeper than ${maxDepth}`,
+        );
+    }
+  }
+
+  #unparsedAt(offset: number): SourcePosition {
+    const before = this.text.slice(0, offset).split('\n');
+    return { file: this.path, line: before.length, col: before.at(-1)!.length + 1 };
   }
 
   #syntaxFinding(code: string, message: string, offset: number): Diagnostic {
