@@ -47,7 +47,8 @@ export function runningVersion(release: string, build: string): string | undefin
  */
 export function rangeProblem(range: string): string | undefined {
   if (range.length > 256) return 'is longer than 256 characters';
-  if (semver.validRange(range) === null) return 'is no semver range, such as ">=5.10" or ">=6.1 <7"';
+  if (semver.validRange(withCandidates(range)) === null)
+    return 'is no semver range, such as ">=5.10" or ">=6.1 <7"';
   const suffix = /\d-(?!rc\.?\d|\s)[0-9A-Za-z]/.exec(range);
   return suffix
     ? 'names a distribution suffix; suffixes have no order, so give numbers alone, such as ">=6.1.158"'
@@ -56,7 +57,15 @@ export function rangeProblem(range: string): string | undefined {
 
 /** True where version (from parseKernelRelease or runningVersion) lies in the range; candidates count before their release. */
 export function versionInRange(version: string, range: string): boolean {
-  return semver.satisfies(version, range.replace(/-rc(\d)/g, '-rc.$1'), { includePrerelease: true });
+  return semver.satisfies(version, withCandidates(range), { includePrerelease: true });
+}
+
+/** Release candidates as semver writes them: the kernel's 6.12-rc1 is 6.12.0-rc.1. */
+function withCandidates(range: string): string {
+  return range.replace(
+    /(?<![\d.])(\d+\.\d+)(\.\d+)?-rc\.?(\d+)/g,
+    (_, series, patch, candidate) => `${series}${patch ?? '.0'}-rc.${candidate}`,
+  );
 }
 
 /** Orders releases as `sort -V` does closely enough to find the newest: numbers by value, the rest by bytes. */

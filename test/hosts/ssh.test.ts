@@ -489,6 +489,7 @@ describe('the network', () => {
       const onward = dial(sshd.port, '127.0.0.1');
       onward.on('error', () => {});
       socket.pipe(onward).pipe(socket);
+      socket.on('close', () => onward.destroy());
     });
     await transport().connect(at(port));
     expect(count).toBe(3);
