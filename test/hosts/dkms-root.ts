@@ -8,12 +8,14 @@ export interface DkmsRoot {
   other: string;
 }
 
+// Each release's own line: newer ones that it lists too behave otherwise, and a mirror need not hold them.
+const lines: Readonly<Record<string, string>> = { bullseye: '5.10', bookworm: '6.1', trixie: '6.12' };
+
 /** A root of a Debian release with its dkms, a compiler and the headers of two kernels; no image, no module. */
 export async function dkmsRoot(suite = 'bookworm'): Promise<DkmsRoot> {
   const log = (line: string) => console.log(line);
-  // Two flavours: each release always has both, while older ABI numbers leave the mirror. A release in long-term support
-  // lists newer lines too, which a mirror need not hold.
-  const line = suite === 'bullseye' ? '5.10' : '';
+  // Two flavours: each release always has both, while older ABI numbers leave the mirror.
+  const line = lines[suite] ?? '';
   const kernel = await newestKernel({ suite, flavour: 'cloud-amd64', line }, log);
   const other = await newestKernel({ suite, flavour: 'amd64', line }, log);
   const include = ['dkms', 'gcc', 'kmod', kernel.headers, other.headers, 'make'];

@@ -143,13 +143,13 @@ test('one dkms at a time: two jobs, and one that somebody else has started', asy
   const both = await bare.run(`sh -eu /run/bf/0 > /tmp/0 2>&1 & a=$!
 sh -eu /run/bf/1 > /tmp/1 2>&1 & b=$!
 wait $a; echo $?; wait $b; echo $?`);
-  expect(both.text).toBe('0\n0\n');
+  expect(both.stdout.toString()).toBe('0\n0\n');
   expect((await plan(bare, hello())).status).toBe('ok');
   const foreign = await bare.run(`dkms remove ${NAME}/1.0 --all >/dev/null; dkms add ${NAME}/1.0 >/dev/null
 dkms build ${NAME}/1.0 -k ${OTHER} > /tmp/dkms 2>&1 & a=$!
 while [ ! -e /var/lib/dkms/${NAME}/1.0/build ]; do sleep 0.01; done
 sh -eu /run/bf/0 > /tmp/0 2>&1; echo $?; wait $a; echo $?; grep waiting /tmp/0`);
-  expect(foreign.text).toMatch(/^0\n0\nwaiting for another dkms/);
+  expect(foreign.stdout.toString()).toMatch(/^0\n0\nwaiting for another dkms/);
 });
 
 test.each([
