@@ -9,28 +9,37 @@ header=$1
 probes=$2
 shift 2
 
-output=$(dirname "$header")
+output=$(dirname "$header")/.probe
+rm -rf "$output"
 mkdir -p "$output"
-log=$output/.probe.log
+trap 'rm -rf "$output"' EXIT
+
 # A wrong argument type or a missing declaration is only a warning in some kernels' flags; others must not count.
-compiles() {
-	"$@" -Wno-error -Werror=implicit-function-declaration -Werror=incompatible-pointer-types -Werror=int-conversion \
-		-fsyntax-only "$probe" >"$log" 2>&1
+compile() {
+	if "$@" -Wno-error -Werror=implicit-function-declaration -Werror=incompatible-pointer-types \
+		-Werror=int-conversion -fsyntax-only "$probes/$name.c" >"$output/$name.log" 2>&1; then
+		: >"$output/$name.ok"
+	fi
 }
 
+for probe in "$probes"/*.c; do
+	name=$(basename "$probe" .c)
+	compile "$@" &
+done
+wait
+
+if [ ! -e "$output/always.ok" ]; then
+	echo "probe.sh: the kernel headers can not be used:" >&2
+	cat "$output/always.log" >&2
+	exit 1
+fi
 {
 	echo '/* Made by probe.sh from the headers of the kernel that the module is built for. */'
 	for probe in "$probes"/*.c; do
 		name=$(basename "$probe" .c)
-		if compiles "$@"; then
+		if [ -e "$output/$name.ok" ]; then
 			echo "#define HAVE_$(echo "$name" | tr '[:lower:]' '[:upper:]') 1"
-		elif [ "$name" = always ]; then
-			echo "probe.sh: the kernel headers can not be used:" >&2
-			cat "$log" >&2
-			rm -f "$log" "$header.new"
-			exit 1
 		fi
 	done
 } >"$header.new"
-rm -f "$log"
 mv "$header.new" "$header"
