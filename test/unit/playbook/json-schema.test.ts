@@ -24,7 +24,8 @@ it('a template may stand for a value that is no free text', () => {
 
 it('every key that can be written has a description', () => {
   for (const one of [task!, handler!, play!])
-    for (const [key, value] of Object.entries(one.properties!)) expect(value.description, key).toBeTruthy();
+    for (const [key, value] of Object.entries(one.properties!))
+      expect((value as Schema).description, key).toBeTruthy();
   for (const kind of kinds.values())
     for (const [key, value] of Object.entries((task!.properties![kind.kind] as Schema).properties ?? {}))
       expect((value as Schema).description, `${kind.kind}.${key}`).toBeTruthy();
