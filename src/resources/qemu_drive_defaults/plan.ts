@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { printable } from '../../lib/terminal.ts';
 import { lineDiff } from '../file/diff.ts';
 import type { Change, Input, ResourcePlan } from '../kind.ts';
@@ -146,8 +147,8 @@ function fileChanges(current: QemuState, wanted: Wanted): Change[] {
     const diff = lineDiff(path, Buffer.from(from ?? '', 'latin1'), Buffer.from(to ?? '', 'latin1'));
     changes.push({
       path,
-      from: from === null ? null : `${from.length} bytes`,
-      to: to === null ? null : `${to.length} bytes`,
+      from: from === null ? null : contentName(from),
+      to: to === null ? null : contentName(to),
       action: from === null ? '+' : to === null ? '-' : '~',
       ...(diff ? { diff } : {}),
     });
@@ -161,6 +162,11 @@ function fileChanges(current: QemuState, wanted: Wanted): Change[] {
       action: current.chosen === null ? '+' : to === null ? '-' : '~',
     });
   return changes;
+}
+
+function contentName(text: string): string {
+  const hash = createHash('sha256').update(text, 'latin1').digest('hex');
+  return `sha256:${hash.slice(0, 12)}, ${text.length} bytes`;
 }
 
 /** Values that a QEMU sees and that are not those declared, named `PROGRAM DRIVER.PROPERTY`. */
@@ -202,6 +208,10 @@ function warningsOf(current: QemuState, split: SplitConf): string[] {
   if (current.notSeen === 'unsafe')
     warnings.push(
       `not read back: ${CONF} holds groups other than [global], which a trial could not start without touching what they name`,
+    );
+  if (everyHasVhostBlk(current.seen))
+    warnings.push(
+      'the defaults of vhost-blk-pci are known to be properties of it, but not read back: such a disk can not be made without a block device and /dev/vhost-blk',
     );
   const lines = foreignLines(split, confText(current) ?? '');
   if (lines.length > 0)
