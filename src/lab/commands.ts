@@ -3,9 +3,9 @@ import { withLock } from './debian/cache.ts';
 import { removeTree } from './debian/root.ts';
 import { makeLab, startLab, waitForLogin } from './host.ts';
 import type { Progress } from './progress.ts';
-import { endQemu, isRunning, waitForEnd } from './qemu.ts';
+import { currentRecord, endQemu, findQemu, isRunning, waitForEnd } from './qemu.ts';
 import { greets, sshInteractive, sshRun } from './ssh.ts';
-import { type Accel, type KernelLine, kernelLines, type LabRecord, labFiles, readRecord } from './state.ts';
+import { type Accel, type KernelLine, kernelLines, type LabRecord, labFiles } from './state.ts';
 
 export const defaultLab = 'lab';
 
@@ -37,24 +37,28 @@ export interface LabStatus {
  * @throws FleetError E_USAGE where the lab exists with another kernel, E_FILE, E_STEP, E_UNREACHABLE
  */
 export async function labUp(choice: LabChoice, progress: Progress, signal?: AbortSignal): Promise<LabStatus> {
-  const files = labFiles(choice.name ?? defaultLab);
+  const name = choice.name ?? defaultLab;
+  const files = labFiles(name);
   const kernel = oneOf('--kernel', choice.kernel, kernelLines);
   const accel = oneOf('--accel', choice.accel, ['tcg', 'kvm'] as const);
   await withLock(files.lock, progress.say, async () => {
-    let record = await readRecord(files);
+    let record = await currentRecord(name, files);
     if (record && kernel && record.kernel !== kernel)
       throw new FleetError({
         code: 'E_USAGE',
         message: `the lab '${record.name}' has kernel ${record.kernel}, not ${kernel}`,
         hint: `give the new one a name (\`--name lab-${kernel.replace('.', '-')}\`), or \`blkfleet lab destroy\` this one`,
       });
-    const name = choice.name ?? defaultLab;
-    record ??= await makeLab(
-      files,
-      { name, kernel: kernel ?? '6.1', accel: accel ?? 'tcg' },
-      progress,
-      signal,
-    );
+    if (!record) {
+      // One whose record is gone would go on writing to a disk that is about to be replaced.
+      await endQemu(name, await findQemu(name, files), 3000);
+      record = await makeLab(
+        files,
+        { name, kernel: kernel ?? '6.1', accel: accel ?? 'tcg' },
+        progress,
+        signal,
+      );
+    }
     if (await isRunning(record.name, record.process)) {
       progress.step('the lab runs; waiting for its sshd');
       await waitForLogin(files, record, progress, signal);
@@ -69,13 +73,13 @@ export async function labUp(choice: LabChoice, progress: Progress, signal?: Abor
       throw error;
     }
   }).finally(() => progress.end());
-  return labStatus(choice.name);
+  return labStatus(name);
 }
 
 /** What is there, without changing it. */
 export async function labStatus(name: string = defaultLab): Promise<LabStatus> {
   const files = labFiles(name);
-  const record = await readRecord(files);
+  const record = await currentRecord(name, files);
   const running = record !== null && (await isRunning(record.name, record.process));
   const greeted = running && (await greets(record.port, 3000));
   return {
@@ -120,21 +124,20 @@ export async function labReboot(
 }
 
 /** Shuts the lab down: asked first, so that its disk is whole; a guest that does not answer is ended. */
-export async function labDown(name: string | undefined, progress: Progress): Promise<LabStatus> {
-  const files = labFiles(name ?? defaultLab);
+export async function labDown(name: string = defaultLab, progress: Progress): Promise<LabStatus> {
+  const files = labFiles(name);
   await withLock(files.lock, progress.say, async () => {
-    const record = await readRecord(files);
+    const record = await currentRecord(name, files);
     if (record) await shutDown(record, files, progress);
   }).finally(() => progress.end());
   return labStatus(name);
 }
 
 /** Ends the lab and removes its folder; the images that labs are copied from stay in the cache. */
-export async function labDestroy(name: string | undefined, progress: Progress): Promise<LabStatus> {
-  const files = labFiles(name ?? defaultLab);
+export async function labDestroy(name: string = defaultLab, progress: Progress): Promise<LabStatus> {
+  const files = labFiles(name);
   await withLock(files.lock, progress.say, async () => {
-    const record = await readRecord(files);
-    if (record) await endQemu(record.name, record.process, 3000);
+    await endQemu(name, await findQemu(name, files), 3000);
     await removeTree(files.folder);
   }).finally(() => progress.end());
   return labStatus(name);
@@ -155,14 +158,14 @@ async function shutDown(
   await endQemu(record.name, record.process, 5000);
 }
 
-async function runningLab(name: string | undefined) {
-  const files = labFiles(name ?? defaultLab);
-  const record = await readRecord(files);
-  if (!record || !(await isRunning(record.name, record.process)))
+async function runningLab(name: string = defaultLab) {
+  const files = labFiles(name);
+  const record = await currentRecord(name, files);
+  if (!record?.process)
     throw new FleetError({
       code: 'E_UNREACHABLE',
-      message: `the lab '${name ?? defaultLab}' does not run`,
-      hint: 'start it with `blkfleet lab up`',
+      message: `the lab '${name}' does not run`,
+      hint: `start it with \`blkfleet lab up${name === defaultLab ? '' : ` --name ${name}`}\``,
     });
   return { files, record };
 }

@@ -1,5 +1,6 @@
 import { copyFile, mkdir, open, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
+import { availableParallelism } from 'node:os';
 import { FleetError } from '../lib/errors.ts';
 import { removeTree } from './debian/root.ts';
 import { runTool } from './debian/run.ts';
@@ -12,6 +13,7 @@ import { type Accel, type KernelLine, type LabFiles, type LabRecord, writeRecord
 // Twenty seconds on a quiet machine; a loaded one takes minutes.
 const BOOT_DEADLINE_MS = 15 * 60_000;
 const ROOM_TO_RUN_BYTES = 2 ** 30;
+const MAX_CPUS = 4;
 
 /**
  * Makes a lab's folder: keys, and a disk copied from the image of its kernel. What an interrupted attempt left is
@@ -79,11 +81,17 @@ export async function startLab(
   await requireRoom(ROOM_TO_RUN_BYTES, 'a running lab');
   await warnOfMemory(progress);
   const port = await choosePort(record.port);
-  const next = { ...record, port };
+  const next = { ...record, port, process: null };
   await writeFile(files.console, '', { mode: 0o600 });
   await writeReach(files, next);
+  // Before QEMU runs: if we are killed now, the next one finds it and knows its port.
+  await writeRecord(files, next);
   progress.step(`booting Debian 12 with kernel ${record.release}`);
-  const started = await startQemu({ name: record.name, files, accel: record.accel, port }, files.qemuLog);
+  const cpus = Math.min(MAX_CPUS, availableParallelism());
+  const started = await startQemu(
+    { name: record.name, files, accel: record.accel, port, cpus },
+    files.qemuLog,
+  );
   const running = { ...next, process: started.process };
   await writeRecord(files, running);
   return { record: running, ended: started.ended };
@@ -127,17 +135,17 @@ async function writeReach(files: LabFiles, record: LabRecord): Promise<void> {
   await writeFile(files.inventory, inventoryText(files, record), { mode: 0o600 });
 }
 
-/** The inventory of a lab: one host, `lab`, in the group `hypervisors`, its host key pinned. */
+/** The inventory of a lab: one host, named as the lab, in the group `hypervisors`, its host key pinned. */
 export function inventoryText(
   files: Pick<LabFiles, 'key'>,
-  record: Pick<LabRecord, 'port' | 'hostKey'>,
+  record: Pick<LabRecord, 'name' | 'port' | 'hostKey'>,
 ): string {
   return `# Written by \`blkfleet lab up\`; the next one writes it anew.
 all:
   children:
     hypervisors:
       hosts:
-        lab:
+        ${JSON.stringify(record.name)}:
           address: 127.0.0.1
           port: ${record.port}
           user: ${labUser}
@@ -148,7 +156,8 @@ all:
 `;
 }
 
-async function choosePort(wanted: number): Promise<number> {
+/** A free port of the loopback interface: `wanted` where that is free; 0 for any. */
+export async function choosePort(wanted: number): Promise<number> {
   const tryListen = (port: number) =>
     new Promise<number | null>((resolve) => {
       const server = createServer();

@@ -29,11 +29,11 @@ export function textProgress(stream: NodeJS.WriteStream): Progress {
   const clear = () => {
     if (live) stream.write('\r\x1b[K');
   };
+  const fitted = (text: string) => cut(text, Math.max(20, (stream.columns ?? 100) - 1));
   const seconds = () => `${((Date.now() - started) / 1000).toFixed(0)} s`;
   const show = () => {
     shownAt = Date.now();
-    const columns = Math.max(20, (stream.columns ?? 100) - 1);
-    const shown = cut(`  ${title} … ${seconds()}${last === '' ? '' : ` | ${last}`}`, columns);
+    const shown = fitted(`  ${title} … ${seconds()}${last === '' ? '' : ` | ${last}`}`);
     stream.write(live ? `\r\x1b[K${shown}` : `${shown}\n`);
   };
   const end = () => {
@@ -50,7 +50,7 @@ export function textProgress(stream: NodeJS.WriteStream): Progress {
       title = text;
       last = '';
       started = shownAt = Date.now();
-      stream.write(live ? `  ${text} …` : `  ${text}\n`);
+      stream.write(live ? fitted(`  ${text} …`) : `  ${text}\n`);
       // A program that says nothing for long still runs.
       beat = setInterval(() => {
         if (Date.now() - shownAt >= (live ? 1000 : QUIET_MS)) show();

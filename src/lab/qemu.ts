@@ -1,19 +1,20 @@
 import { spawn } from 'node:child_process';
-import { open, readFile } from 'node:fs/promises';
+import { open, readdir, readFile } from 'node:fs/promises';
 import { FleetError } from '../lib/errors.ts';
-import type { Accel, LabFiles, LabRecord } from './state.ts';
+import { type Accel, type LabFiles, type LabRecord, readRecord } from './state.ts';
 
 export interface QemuSpec {
   name: string;
   files: Pick<LabFiles, 'disk' | 'kernel' | 'initrd' | 'console'>;
   accel: Accel;
   port: number;
+  cpus: number;
 }
 
 const program = 'qemu-system-x86_64';
 
 /** The command line of a lab's QEMU. A reset boots the same kernel again; sshd is reached on 127.0.0.1 alone. */
-export function qemuArgv({ name, files, accel, port }: QemuSpec): [string, ...string[]] {
+export function qemuArgv({ name, files, accel, port, cpus }: QemuSpec): [string, ...string[]] {
   return [
     program,
     ...['-name', processName(name)],
@@ -22,7 +23,7 @@ export function qemuArgv({ name, files, accel, port }: QemuSpec): [string, ...st
     ...(accel === 'kvm'
       ? ['-accel', 'kvm', '-cpu', 'host']
       : ['-accel', 'tcg,thread=multi,tb-size=512', '-cpu', 'max']),
-    ...['-machine', 'q35', '-smp', '2', '-m', '2048'],
+    ...['-machine', 'q35', '-smp', String(cpus), '-m', '2048'],
     ...['-kernel', files.kernel, '-initrd', files.initrd],
     // A busy machine starves the guest's test of its timer, which then panics.
     ...['-append', 'console=ttyS0 root=/dev/vda rw net.ifnames=0 mitigations=off no_timer_check panic=10'],
@@ -33,7 +34,7 @@ export function qemuArgv({ name, files, accel, port }: QemuSpec): [string, ...st
     ],
     ...['-netdev', `user,id=net0,hostfwd=tcp:127.0.0.1:${port}-:22`],
     ...['-device', 'virtio-net-pci,netdev=net0,romfile=', '-device', 'virtio-rng-pci'],
-    ...['-chardev', `file,id=console,path=${escapeComma(files.console)}`, '-serial', 'chardev:console'],
+    ...['-chardev', consoleOption(files), '-serial', 'chardev:console'],
   ];
 }
 
@@ -74,6 +75,31 @@ export async function startQemu(
   } finally {
     await log.close();
   }
+}
+
+/**
+ * The lab's record with the process that it has now, whatever the record says: one who was killed right after he started
+ * QEMU did not write it down.
+ */
+export async function currentRecord(name: string, files: LabFiles): Promise<LabRecord | null> {
+  const record = await readRecord(files);
+  if (!record || (await isRunning(name, record.process))) return record;
+  return { ...record, process: await findQemu(name, files) };
+}
+
+/** The QEMU that has this lab's folder, found among all processes; null where none runs. */
+export async function findQemu(
+  name: string,
+  files: Pick<LabFiles, 'console'>,
+): Promise<LabRecord['process']> {
+  for (const entry of await readdir('/proc')) {
+    if (!/^\d+$/.test(entry)) continue;
+    const words = (await readFile(`/proc/${entry}/cmdline`, 'utf8').catch(() => '')).split('\0');
+    if (!words.includes(processName(name)) || !words.includes(consoleOption(files))) continue;
+    const startTime = await startTimeOf(Number(entry));
+    if (startTime !== null) return { pid: Number(entry), startTime };
+  }
+  return null;
 }
 
 /** True while the recorded process is the lab's QEMU and no other that got its number. */
@@ -118,6 +144,10 @@ async function startTimeOf(pid: number): Promise<string | null> {
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   // A zombie has ended.
   return fields[0] === 'Z' ? null : (fields[19] ?? null);
+}
+
+function consoleOption(files: Pick<LabFiles, 'console'>): string {
+  return `file,id=console,path=${escapeComma(files.console)}`;
 }
 
 function escapeComma(path: string): string {

@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { FleetError } from '../lib/errors.ts';
 import { cacheFolder } from './debian/cache.ts';
@@ -90,12 +90,4 @@ export async function writeRecord(files: LabFiles, record: LabRecord): Promise<v
   const next = `${files.record}.next`;
   await writeFile(next, `${JSON.stringify(record, null, 2)}\n`);
   await rename(next, files.record);
-}
-
-/** Names of the labs that have a folder. */
-export async function labNames(): Promise<string[]> {
-  const entries = await readdir(join(cacheFolder(), 'labs'), { withFileTypes: true }).catch(() => []);
-  return entries
-    .filter((entry) => entry.isDirectory() && !entry.name.includes('.'))
-    .map((entry) => entry.name);
 }

@@ -1,6 +1,7 @@
 import type { LabStatus } from '../../lab/commands.ts';
 import { FleetError } from '../../lib/errors.ts';
 import { EXIT } from '../exit-code.ts';
+import { explain } from '../explain.ts';
 
 export type LabAction = 'up' | 'status' | 'ssh' | 'reboot' | 'down' | 'destroy';
 
@@ -40,12 +41,22 @@ export async function labCommand(action: LabAction, options: LabOptions): Promis
   } catch (error) {
     progress.end();
     const code = interrupt.exitCode();
-    if (code === null) throw error;
+    if (code === null) return failure(error);
     process.stderr.write('interrupted: what was made so far is kept or removed, nothing is half there\n');
     return code;
   } finally {
     interrupt.end();
   }
+}
+
+function failure(error: unknown): number {
+  const { code, syscall, message } = error as NodeJS.ErrnoException;
+  // A full or read-only disk, a folder of another user: the machine's matter, told as such.
+  if (syscall !== undefined && code !== undefined)
+    return explain(new FleetError({ code: 'E_FILE', message, hint: 'BLKFLEET_CACHE names another folder' }));
+  const told = explain(error);
+  if (!(error instanceof FleetError)) return told;
+  return { E_UNREACHABLE: EXIT.unreachable, E_STEP: EXIT.failed }[error.code as string] ?? told;
 }
 
 function describe(status: LabStatus): string {

@@ -24,7 +24,16 @@ export function cacheFolder(env: NodeJS.ProcessEnv = process.env): string {
  * @param log told once when another process holds the lock
  */
 export async function withLock<T>(file: string, log: Log, work: () => Promise<T>): Promise<T> {
-  await mkdir(dirname(file), { recursive: true });
+  await mkdir(dirname(file), { recursive: true }).catch((cause: NodeJS.ErrnoException) => {
+    throw new FleetError(
+      {
+        code: 'E_FILE',
+        message: `can not make the folder ${dirname(file)}: ${cause.code ?? cause.message}`,
+        hint: 'the environment variable BLKFLEET_CACHE names another cache folder',
+      },
+      { cause },
+    );
+  });
   const holder = spawn('flock', ['-x', file, 'sh', '-c', 'echo held; exec cat'], {
     stdio: ['pipe', 'pipe', 'ignore'],
     // Ctrl-C reaches the whole foreground group; the lock must outlive our own clean-up.
