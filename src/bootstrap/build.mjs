@@ -1,6 +1,8 @@
 // Bundles the CLI: ESM with splitting, so that `--help` loads no library; ssh2 stays outside to keep its native addon.
-// Argument: another folder than dist, which is emptied.
-import { rm } from 'node:fs/promises';
+// Then writes the JSON Schemas by which editors check playbooks and inventories.
+// Argument: another folder than dist, which is emptied; no schemas are written then.
+import { execFileSync } from 'node:child_process';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { build } from 'esbuild';
 
 const banner =
@@ -37,3 +39,12 @@ await build({
   banner: { js: banner },
   logLevel: 'warning',
 });
+// Made from what was built just now, so that they can not fall behind it; the first line of playbooks/*.yaml names them.
+if (outdir === 'dist') {
+  await mkdir('schema', { recursive: true });
+  for (const subject of ['playbook', 'inventory'])
+    await writeFile(
+      `schema/${subject}.schema.json`,
+      execFileSync(process.execPath, ['dist/cli.js', 'schema', subject]),
+    );
+}

@@ -63,7 +63,7 @@ export class Converter {
       if (target === undefined) this.#refuse(node, `no anchor is named "${node.source}"`);
       return this.#convert(target ?? null, level);
     }
-    if (node.tag !== undefined) this.#refuse(node, 'tags are not supported', 'write the value without !tag');
+    if (node.tag !== undefined) this.#refuseTag(node);
     if (isScalar(node)) {
       if (typeof node.value === 'string' && node.value.includes('\0'))
         this.#refuse(node, 'a string can not hold a NUL character');
@@ -115,6 +115,7 @@ export class Converter {
 
   /** The parser's range begins behind the tag. */
   #refuseTag(node: Node): void {
+    if (this.problems.length >= maxProblems) return;
     const start = node.range?.[0] ?? 0;
     const tag = /!\S*\s+(?:&\S+\s+)?$/.exec(this.#source.text.slice(Math.max(0, start - 300), start));
     const at = this.#source.at(start - (tag?.[0].length ?? 0));

@@ -1,7 +1,7 @@
+import { lineDiff } from '../../lib/line-diff.ts';
 import { printable } from '../../lib/terminal.ts';
 import type { Change, Input, ResourcePlan } from '../kind.ts';
 import { contentOf, folderOf, modeOf, octal } from './desired.ts';
-import { lineDiff } from './diff.ts';
 import type { FileState } from './probe.ts';
 import type { FileDeclaration } from './schema.ts';
 

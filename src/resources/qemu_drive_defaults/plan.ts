@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
+import { lineDiff } from '../../lib/line-diff.ts';
 import { printable } from '../../lib/terminal.ts';
-import { lineDiff } from '../file/diff.ts';
 import type { Change, Input, ResourcePlan } from '../kind.ts';
 import { CHOSEN, CONF, type DataPath, dataPaths, FRAGMENTS, fragmentPath, KEPT } from './paths.ts';
 import type { FileAnswer, QemuState } from './probe.ts';

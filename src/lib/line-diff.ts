@@ -1,5 +1,5 @@
 import { structuredPatch } from 'diff';
-import { printable } from '../../lib/terminal.ts';
+import { printable } from './terminal.ts';
 
 const CONTEXT = 3;
 /** A diff is for eyes: what is longer is cut, with a count of the rest. */
