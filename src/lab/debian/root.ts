@@ -94,8 +94,18 @@ async function makeRoot(spec: RootSpec, work: string, log: Log, signal?: AbortSi
   log(`making a Debian root of ${release} with ${spec.include.length} packages`);
   await runTool(
     await asRoot([
-      // However we end, it does not go on alone.
-      ...(['setpriv', '--pdeathsig', 'TERM', '--'] as const),
+      // However we end, nothing of it goes on alone: its processes are a namespace that ends with its first one.
+      ...([
+        'setpriv',
+        '--pdeathsig',
+        'KILL',
+        '--',
+        'unshare',
+        '--pid',
+        '--fork',
+        '--kill-child',
+        '--',
+      ] as const),
       'mmdebstrap',
       '--mode=root',
       '--variant=minbase',

@@ -32,7 +32,14 @@ export async function runTool(
   const child = spawn(program, rest, {
     cwd: options.cwd,
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, LC_ALL: 'C.UTF-8', DEBIAN_FRONTEND: 'noninteractive', ...options.env },
+    env: {
+      ...process.env,
+      // Users other than root have no folder of system programs in theirs, where mke2fs and debugfs are.
+      PATH: `${process.env.PATH ?? '/usr/bin:/bin'}:/usr/sbin:/sbin`,
+      LC_ALL: 'C.UTF-8',
+      DEBIAN_FRONTEND: 'noninteractive',
+      ...options.env,
+    },
     // A group of its own can be ended as a whole, also what its parent has left.
     detached: options.signal !== undefined,
   });
