@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { cacheFolder } from '../../src/lab/debian/cache.ts';
 import { labFiles } from '../../src/lab/state.ts';
+import { isAlive } from '../setup/process-state.mjs';
 import { blkfleet, start } from './program.ts';
 
 const name = 'interrupt-test';
@@ -17,7 +18,7 @@ const partials = () =>
     const entries = existsSync(path) ? readdirSync(path) : [];
     return entries.filter((entry) => {
       const pid = /\.partial-(\d+)$/.exec(entry)?.[1];
-      return pid !== undefined && !existsSync(`/proc/${pid}`);
+      return pid !== undefined && !isAlive(Number(pid));
     });
   });
 
@@ -81,7 +82,7 @@ test('a record that is lost: the old QEMU ends, a new lab is made', async () => 
   const again = await up().ended;
   expect(again.status, again.text).toBe(0);
   expect(JSON.parse(again.stdout).pid).not.toBe(before.pid);
-  expect(existsSync(`/proc/${before.pid}`)).toBe(false);
+  expect(isAlive(before.pid)).toBe(false);
 });
 
 test('another kernel is not taken for it; unknown values are refused', async () => {

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { LabStatus } from '../../src/lab/commands.ts';
+import { isAlive } from '../setup/process-state.mjs';
 import { blkfleet, type Ended, start } from './program.ts';
 
 const name = 'quickstart-test';
@@ -121,7 +122,7 @@ test('down keeps the disk, up boots it again, QEMU runs without KVM, destroy lea
   const down = await lab('down');
   expect(down.status, down.text).toBe(0);
   expect(await status()).toMatchObject({ status: 'stopped', port: null, pid: null });
-  expect(existsSync(`/proc/${pid}`)).toBe(false);
+  expect(isAlive(pid!)).toBe(false);
   // Nothing to connect to.
   expect((await inLab('true')).status).toBe(4);
 
@@ -137,5 +138,5 @@ test('down keeps the disk, up boots it again, QEMU runs without KVM, destroy lea
   expect((await lab('destroy')).status).toBe(0);
   expect(await status()).toMatchObject({ status: 'absent', pid: null, inventory: null });
   expect(existsSync(folder)).toBe(false);
-  expect(existsSync(`/proc/${now.pid}`)).toBe(false);
+  expect(isAlive(now.pid!)).toBe(false);
 });

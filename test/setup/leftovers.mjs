@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { isAlive } from './process-state.mjs';
 
 const MARK = 'BLKFLEET_TEST_RUN';
 // Where a cgroup can be made that only tells who belongs together: version 2, or a hierarchy of version 1.
@@ -89,12 +90,6 @@ function makeCgroup(name) {
 
 function membersOf(cgroup) {
   return read(join(cgroup, 'cgroup.procs')).split('\n').filter(Boolean).map(Number);
-}
-
-/** A zombie holds nothing; its parent has yet to notice. */
-function isAlive(pid) {
-  const stat = read(`/proc/${pid}/stat`);
-  return stat !== '' && !/^[ZX]/.test(stat.slice(stat.lastIndexOf(')') + 2));
 }
 
 function describe(pid) {

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { runTool } from '../../../../src/lab/debian/run.ts';
+import { isAlive } from '../../../setup/process-state.mjs';
 
 test('lines as they come, stdout at the end; a redrawn line is a line', async () => {
   const lines: string[] = [];
@@ -36,7 +37,7 @@ sleep 60 & echo $! > ${folder}/pid; echo started; wait`;
     await expect(run).rejects.toThrow('stop');
     expect(existsSync(join(folder, 'cleaned'))).toBe(true);
     const pid = Number(readFileSync(join(folder, 'pid'), 'utf8'));
-    await expect.poll(() => existsSync(`/proc/${pid}`), { timeout: 5000 }).toBe(false);
+    await expect.poll(() => isAlive(pid), { timeout: 5000 }).toBe(false);
   } finally {
     rmSync(folder, { recursive: true });
   }
