@@ -1,6 +1,5 @@
 import { spawnSync } from 'node:child_process';
 import { afterEach, expect, test } from 'vitest';
-// @ts-expect-error: plain JavaScript, as it runs before TypeScript is installed
 import { Leftovers } from '../../setup/leftovers.mjs';
 
 let leftovers: Leftovers;

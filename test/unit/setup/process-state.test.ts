@@ -5,9 +5,13 @@ import { isAlive } from '../../setup/process-state.mjs';
 
 test('a process that ended is not alive, also before its parent has noticed', async () => {
   // The shell is replaced by a program that never waits for the child which it has by then.
-  const parent = spawn('sh', ['-c', 'true & echo $!; exec sleep 60'], { stdio: ['ignore', 'pipe', 'ignore'] });
+  const parent = spawn('sh', ['-c', 'true & echo $!; exec sleep 60'], {
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
   try {
-    const pid = Number(await new Promise<string>((resolve) => parent.stdout.once('data', (data) => resolve(`${data}`))));
+    const pid = Number(
+      await new Promise<string>((resolve) => parent.stdout.once('data', (data) => resolve(`${data}`))),
+    );
     await expect.poll(() => readFileSync(`/proc/${pid}/stat`, 'utf8'), { timeout: 30_000 }).toContain(') Z ');
     expect(isAlive(pid)).toBe(false);
     expect(isAlive(parent.pid!)).toBe(true);
