@@ -17,7 +17,7 @@ const PROBE_DEADLINE = 180;
 const PROBE_BYTES = 16 * 1024 * 1024;
 const LOG_BYTES = 16 * 1024 * 1024;
 const RECONNECTS = [1, 3, 10];
-const BUSY_TRIES = 3;
+const BUSY_TRIES = 10;
 
 export interface SessionOptions {
   host: Host;
@@ -118,6 +118,8 @@ export class HostSession {
           if (this.failure) return;
           for (const task of tasks) done.add(task.declaration);
         } else if (busy++ < BUSY_TRIES) {
+          // The lock was held for a moment only, or by a job that shows now and is waited for.
+          await sleep(200 + Math.random() * 800, undefined, { signal: this.options.signal });
           await this.replan('probe', forgetScript([id]));
           await this.collectLeftJobs();
           if (this.failure) return;
@@ -285,6 +287,7 @@ export class HostSession {
     };
     const reader = new JobLogReader(mark, listener);
     let body: (string | Buffer)[] = launch ?? [followScript(id)];
+    let seen = 0;
     for (let attempt = 0; ; attempt++) {
       try {
         const connection = await this.connect();
@@ -297,9 +300,14 @@ export class HostSession {
           onChunk: (chunk) => reader.push(chunk),
           signal: this.options.signal,
         });
-        return this.jobResult(result);
+        const left = this.jobResult(result);
+        // Another run that waited for this job has collected it a moment before us: the log has told as much.
+        return left.status === 'cut' && reader.result.status !== 'cut' ? reader.result : left;
       } catch (error) {
         if (!(error instanceof FleetError)) throw error;
+        // What has gone on meanwhile is no reason to give up: tries are counted from there.
+        if (error.code === 'E_UNREACHABLE' && reader.bytes > seen) attempt = 0;
+        seen = reader.bytes;
         if (error.code === 'E_LIMIT') body = [waitScript(id)];
         else if (['E_UNREACHABLE', 'E_TIMEOUT'].includes(error.code) && attempt < RECONNECTS.length) {
           await sleep(RECONNECTS[attempt]! * 1000, undefined, { signal: this.options.signal });
@@ -313,8 +321,10 @@ export class HostSession {
   private jobResult(result: ScriptResult): JobResult {
     const launch = result.frames.get('launch');
     const said = launch?.body.toString('utf8').trim() ?? '';
-    if (launch && launch.rc !== 0)
+    if (launch && launch.rc !== 0) {
+      this.job = null;
       throw this.error('E_STEP', `the job could not start: ${said}`, 'look at that folder on the host');
+    }
     if (said === 'busy') return { status: 'busy', steps: new Map() };
     return parseResult(result.frames.get('result')?.body ?? Buffer.alloc(0));
   }

@@ -17,6 +17,11 @@ export interface JobLogEvents {
 export class JobLogReader {
   /** bytes of the log seen so far: where to follow on after the link was lost */
   bytes = 0;
+  /** what the log itself tells of the result; it ends with `cut` where the log has no end */
+  readonly result: { status: JobResult['status']; steps: Map<number, string> } = {
+    status: 'cut',
+    steps: new Map(),
+  };
   private pending = '';
   private step = -1;
   private last: string[] = [];
@@ -35,7 +40,7 @@ export class JobLogReader {
     const lines = text.split('\n');
     this.pending = lines.pop() ?? '';
     // A line without an end is cut here rather than grown without limit; a control line is never that long.
-    if (this.pending.length > MAX_LINE && !this.pending.startsWith(LOG_MARK)) {
+    if (this.pending.length > MAX_LINE) {
       lines.push(this.pending.slice(0, MAX_LINE));
       this.pending = '';
     }
@@ -58,8 +63,10 @@ export class JobLogReader {
       this.step = Number(index);
       this.last = [];
       this.events.started(this.step);
-    } else if (verb === 'end' && Number(index) === this.step)
+    } else if (verb === 'end' && Number(index) === this.step) {
+      this.result.steps.set(this.step, rc ?? '');
       this.events.ended(this.step, rc ?? '', this.last);
+    } else if (verb === 'done') this.result.status = statusOf(index);
   }
 }
 
@@ -78,5 +85,9 @@ export function parseResult(body: Buffer): JobResult {
     const match = /^(\d{1,6}) (\d{1,3}|guard)$/.exec(line);
     if (match) steps.set(Number(match[1]), match[2]!);
   }
-  return { status: status === 'ok' || status === 'failed' || status === 'busy' ? status : 'cut', steps };
+  return { status: statusOf(status), steps };
+}
+
+function statusOf(word: string | undefined): JobResult['status'] {
+  return word === 'ok' || word === 'failed' || word === 'busy' ? word : 'cut';
 }

@@ -51,6 +51,28 @@ describe('the log of a job', () => {
     expect(events.slice(2).every((e) => (e[2] as string).length <= 4096)).toBe(true);
   });
 
+  it('does not gather a line without end, whatever it begins with', () => {
+    const chunk = Buffer.alloc(1 << 14, 'x');
+    const chunks = [LOG_MARK, ...Array.from({ length: 1024 }, () => chunk)];
+    const started = process.cpuUsage();
+    read(chunks);
+    expect(process.cpuUsage(started).user).toBeLessThan(3e6);
+  });
+
+  it('tells the result, for who comes too late to read it', () => {
+    const reader = new JobLogReader(mark, { started() {}, ended() {}, line() {} });
+    reader.push(Buffer.from(`${control('start 0')}${control('end 0 0')}${control('start 1')}`));
+    expect(reader.result.status).toBe('cut');
+    reader.push(Buffer.from(`${control('end 1 guard')}${control('done failed')}`));
+    expect(reader.result).toEqual({
+      status: 'failed',
+      steps: new Map([
+        [0, '0'],
+        [1, 'guard'],
+      ]),
+    });
+  });
+
   it('keeps the last 20 lines of a step', () => {
     const lines = Array.from({ length: 50 }, (_, i) => `l${i}`);
     const end = read([`${control('start 0')}${lines.join('\n')}\n${control('end 0 1')}`]).events.at(-1)!;
