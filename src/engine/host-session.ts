@@ -336,10 +336,10 @@ export class HostSession {
       const report = this.reports.get(declaration);
       const fresh = this.plan!.tasks.find((task) => task.declaration === declaration);
       if (report?.status !== 'changed' || !fresh) continue;
-      const failed = verifyOutcome(this.name, fresh, report);
-      if (!failed) continue;
-      this.reports.set(declaration, failed);
-      this.emit({ type: 'task-finished', host: this.name, report: failed });
+      const verdict = verifyOutcome(this.name, fresh, report);
+      if (!verdict) continue;
+      this.reports.set(declaration, verdict);
+      this.emit({ type: 'task-finished', host: this.name, report: verdict });
     }
     const failed = [...this.reports.values()].find((r) => r.status === 'failed');
     if (failed?.error) this.failure = { status: 'failed', error: failed.error };

@@ -45,11 +45,12 @@ export function taskOutcome(
 
 /**
  * Judges a task that was applied by the plan that a fresh probe gives: a failure where it still is not as declared, or
- * can not be told; null where all is well.
+ * can not be told; pending where the rest must not be touched now; null where all is well.
  */
 export function verifyOutcome(host: string, fresh: PlannedTask, applied: TaskReport): TaskReport | null {
   const { verdict } = fresh;
   if (verdict.status === 'blocked' || verdict.status === 'error') return reportTask(fresh, host);
+  if (verdict.status === 'held') return reportTask(fresh, host);
   if (verdict.status !== 'change' || verdict.unpredictable) return null;
   return {
     ...applied,

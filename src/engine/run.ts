@@ -124,6 +124,8 @@ async function rollOut(request: RunRequest, sessions: ReadonlyMap<string, HostSe
     const canary = groups.length > 1 ? groups[0]!.length : 1;
     for (const [index, group] of groups.entries()) {
       if (signal.aborted) return true;
+      // Who can not be reached, or must not be changed, is known before anything is.
+      if (stop(request, play, groups, index, sessions, 'before')) return true;
       const todo = group
         .map((n) => sessions.get(n)!)
         .filter((h) => !h.failed && h.pending(play.index).length > 0);
@@ -158,20 +160,31 @@ async function rollOut(request: RunRequest, sessions: ReadonlyMap<string, HostSe
           if (host.failed || !later) await finish(request, host);
         }),
       );
-      const failed = play.hosts.filter((n) => sessions.get(n)!.failed).length;
-      const reason = stopReason({
-        failed,
-        hosts: play.hosts.length,
-        maxFailPercentage: play.maxFailPercentage,
-        canaryFailed: index === 0 && groups.length > 1 && group.some((n) => sessions.get(n)!.failed),
-      });
-      if (reason && !signal.aborted) {
-        sink({ at: Date.now(), type: 'warning', message: `stopped after batch ${index + 1}: ${reason}` });
-        return true;
-      }
+      if (!signal.aborted && stop(request, play, groups, index, sessions, 'after')) return true;
     }
   }
   return true;
+}
+
+/** Whether the rollout ends here, by what is known of the play's hosts; says why. */
+function stop(
+  { sink }: RunRequest,
+  play: BoundPlay,
+  groups: readonly (readonly string[])[],
+  index: number,
+  sessions: ReadonlyMap<string, HostSession>,
+  when: 'before' | 'after',
+): boolean {
+  const failed = (names: readonly string[]) => names.filter((name) => sessions.get(name)!.failed).length;
+  const reason = stopReason({
+    failed: failed(play.hosts),
+    hosts: play.hosts.length,
+    maxFailPercentage: play.maxFailPercentage,
+    canaryFailed: index === 0 && groups.length > 1 && failed(groups[0]!) > 0,
+  });
+  if (reason)
+    sink({ at: Date.now(), type: 'warning', message: `stopped ${when} batch ${index + 1}: ${reason}` });
+  return reason !== null;
 }
 
 async function finish(request: RunRequest, host: HostSession): Promise<void> {

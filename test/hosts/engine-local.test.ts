@@ -37,17 +37,21 @@ interface RunOptions {
   transport?: Transport;
   signal?: AbortSignal;
   onEvent?: (event: FleetEvent) => void;
+  names?: string[];
+  serial?: number[];
+  maxFailPercentage?: number;
 }
 
 async function run(verb: Command, tasks: Declaration[], options: RunOptions = {}) {
   const events: FleetEvent[] = [];
-  const host = { name: 'here', groups: [], connection: { address: 'local' }, vars: {} };
+  const { names = ['here'], serial = [], maxFailPercentage = 100 } = options;
+  const host = (name: string) => ({ name, groups: [], connection: { address: 'local' }, vars: {} });
   const play = {
     name: 'p',
     index: 0,
-    hosts: ['here'],
-    serial: [],
-    maxFailPercentage: 100,
+    hosts: names,
+    serial,
+    maxFailPercentage,
     declarations: () => tasks,
   };
   const transport = options.transport ?? createLocalTransport();
@@ -55,7 +59,7 @@ async function run(verb: Command, tasks: Declaration[], options: RunOptions = {}
     command: verb,
     runId: `test-${process.pid}`,
     plays: [play],
-    hosts: new Map([['here', host]]),
+    hosts: new Map(names.map((name) => [name, host(name)])),
     kinds: new Map([['command', command]]),
     transport,
     sink: (event) => {
@@ -89,6 +93,18 @@ function breakingAtLaunch(): Transport & { broken: number } {
     close: () => inner.close(),
   };
   return transport;
+}
+
+/** This machine under every name but `down`, which nobody can reach. */
+function withOneDown(): Transport {
+  const inner = createLocalTransport();
+  return {
+    async connect(host) {
+      if (host.name !== 'down') return inner.connect(host);
+      throw new FleetError({ code: 'E_UNREACHABLE', message: 'no route', host: host.name });
+    },
+    close: () => inner.close(),
+  };
 }
 
 const linesOf = (path: string) => readFileSync(path, 'utf8').trim().split('\n').length;
@@ -197,6 +213,20 @@ describe('the engine on this machine', () => {
     expect(next.host.status).toBe('ok');
     expect(linesOf(made)).toBe(1);
     expect(existsSync('/var/lib/blkfleet/jobs')).toBe(false);
+  });
+
+  it.each([
+    ['the budget is spent already', { names: ['here', 'down'], maxFailPercentage: 30 }],
+    ['the canary is not all there', { names: ['here', 'down', 'third'], serial: [2, 1] }],
+  ])('changes nothing where %s by hosts that can not be reached', async (_, options) => {
+    const made = join(folder, 'made');
+    const tasks = [task('make it', { argv: ['touch', made], creates: made })];
+    const { report, events } = await run('apply', tasks, { ...options, transport: withOneDown() });
+    expect(report.summary).toMatchObject({ unreachable: 1, changed: 0, pending: options.names.length - 1 });
+    expect(existsSync(made)).toBe(false);
+    expect(events.filter((e) => e.type === 'warning' && e.message.startsWith('stopped before'))).toHaveLength(
+      1,
+    );
   });
 
   it('does not contact a host after an interrupt', async () => {

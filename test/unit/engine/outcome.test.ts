@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
-import type { PlannedTask } from '../../../src/engine/host-plan.ts';
+import { type PlannedTask, reportTask } from '../../../src/engine/host-plan.ts';
 import { parseResult } from '../../../src/engine/job-log.ts';
-import { taskOutcome } from '../../../src/engine/outcome.ts';
+import { taskOutcome, verifyOutcome } from '../../../src/engine/outcome.ts';
 
 const planned = (task: string): PlannedTask => ({
   declaration: {
@@ -40,4 +40,16 @@ it.each([
   ['cut\n0 0\n1 0\n2 0\n3 0\n', [['changed'], ['changed'], ['changed']]],
 ])('%j', (result, expected) => {
   expect(outcomes(result)).toEqual(expected);
+});
+
+it('an applied task of which the rest must wait is pending, not changed', () => {
+  const change = { path: 'loaded', from: 'live', to: null, action: '-' as const };
+  const held = { status: 'held' as const, state: 'pending-drain', reason: 'in use', changes: [change] };
+  const applied = { ...reportTask(first, 'hv1'), status: 'changed' as const };
+  expect(verifyOutcome('hv1', { ...first, verdict: held }, applied)).toMatchObject({
+    status: 'pending',
+    reason: 'pending-drain: in use',
+    diff: [{ path: 'loaded', to: null }],
+    error: null,
+  });
 });
