@@ -145,10 +145,10 @@ async function main(argv: readonly string[]): Promise<number> {
   }
 }
 
-// A reader that leaves early, as `| head` does, is no error of ours.
+// A reader that leaves early, as `| head` does, is no error of ours, and no end: what is being applied goes on, and the
+// exit code says how it went.
 for (const stream of [process.stdout, process.stderr])
   stream.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPIPE') process.exit(EXIT.ok);
-    throw error;
+    if (error.code !== 'EPIPE') throw error;
   });
 process.exitCode = await main(process.argv);

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { open, realpath, rename, stat, unlink, writeFile } from 'node:fs/promises';
+import { access, constants, open, realpath, rename, stat, unlink, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { FleetError } from '../lib/errors.ts';
 
@@ -15,15 +15,33 @@ export async function writeReport(path: string, text: string): Promise<void> {
     if (found && !found.isFile()) return await writeFile(path, text);
     await replaceFile(found ? await realpath(path) : path, text);
   } catch (error) {
-    throw new FleetError(
-      {
-        code: 'E_FILE',
-        message: `the report can not be written to ${path}: ${(error as Error).message}`,
-        hint: 'name a file in an existing folder that you may write',
-      },
-      { cause: error },
-    );
+    throw notWritable(path, error);
   }
+}
+
+/**
+ * Whether a report could be written there: asked before any host is, since later its content would be lost.
+ * @throws FleetError E_FILE as writeReport
+ */
+export async function checkReport(path: string): Promise<void> {
+  try {
+    const found = await stat(path).catch(ignoreMissing);
+    if (found?.isDirectory()) throw new Error('it is a directory');
+    if (!found || found.isFile()) await access(dirname(found ? await realpath(path) : path), constants.W_OK);
+  } catch (error) {
+    throw notWritable(path, error);
+  }
+}
+
+function notWritable(path: string, error: unknown): FleetError {
+  return new FleetError(
+    {
+      code: 'E_FILE',
+      message: `the report can not be written to ${path}: ${(error as Error).message}`,
+      hint: 'name a file in an existing folder that you may write',
+    },
+    { cause: error },
+  );
 }
 
 function ignoreMissing(error: NodeJS.ErrnoException): undefined {

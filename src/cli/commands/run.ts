@@ -11,7 +11,7 @@ import type { BoundPlay } from '../../playbook/declaration.ts';
 import { loadPlaybook } from '../../playbook/load.ts';
 import { toJson } from '../../report/json.ts';
 import { toJunit } from '../../report/junit.ts';
-import { writeReport } from '../../report/write.ts';
+import { checkReport, writeReport } from '../../report/write.ts';
 import { kinds } from '../../resources/index.ts';
 import { createTransport } from '../../transport/index.ts';
 import { printAudit } from '../../ui/audit-printer.ts';
@@ -79,6 +79,7 @@ async function execute(
   if (flags.json && format !== 'json')
     throw new FleetError({ code: 'E_USAGE', message: `--json and --format ${format} exclude each other` });
   const hostKeys = oneOf('--host-keys', flags.hostKeys, ['strict', 'accept-new'] as const);
+  if (flags.output !== undefined) await checkReport(flags.output);
   const password = await becomePassword(flags);
   const progress = createProgress({ stream: process.stderr, verbose: flags.verbose });
   const interrupt = new AbortController();

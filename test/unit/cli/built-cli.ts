@@ -24,8 +24,8 @@ export class BuiltCli {
     execFileSync(process.execPath, build, { cwd: repository });
   }
 
-  /** Runs it in the repository's folder, without a terminal. */
-  run(args: readonly string[]): Promise<Output> {
+  /** Runs it in the repository's folder, without a terminal; `leaves` reads no further than the first byte. */
+  run(args: readonly string[], { leaves = false } = {}): Promise<Output> {
     const child = spawn(process.execPath, [join(this.#folder, 'dist/cli.js'), ...args], {
       cwd: repository,
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -38,6 +38,12 @@ export class BuiltCli {
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
       output.stderr += text;
     });
+    if (leaves)
+      for (const stream of [child.stdout, child.stderr])
+        stream.once('data', () => {
+          child.stdout.destroy();
+          child.stderr.destroy();
+        });
     return new Promise((resolve, reject) => {
       child.on('error', reject).on('close', (status) => resolve({ ...output, status }));
     });

@@ -93,6 +93,32 @@ describe('inventory', () => {
   });
 });
 
+describe('a run', () => {
+  const files = () => {
+    const inventory = join(folder, 'here.yaml');
+    const playbook = join(folder, 'never in sync.yaml');
+    writeFileSync(inventory, 'all: { hosts: { here: { address: local } } }\n');
+    writeFileSync(
+      playbook,
+      '- hosts: all\n  tasks: [{ name: t, command: { argv: ["true"], unless: ["false"] } }]\n',
+    );
+    return [playbook, '-i', inventory];
+  };
+
+  it('goes on when its reader leaves, and says by its exit code how it went', slow, async () => {
+    expect(await cli.run(['plan', ...files()], { leaves: true })).toMatchObject({ status: 2 });
+  });
+
+  it('whose report could not be written contacts nothing', slow, async () => {
+    const nowhere = join(folder, 'no folder', 'audit.json');
+    for (const output of [nowhere, folder]) {
+      const { status, stdout, stderr } = await cli.run(['audit', ...files(), '--output', output]);
+      expect({ status, stdout }).toEqual({ status: 64, stdout: '' });
+      expect(stderr).toMatch(/^error\[E_FILE\]/);
+    }
+  });
+});
+
 describe('schema', () => {
   it.for(['playbook', 'inventory'])('%s is JSON Schema', slow, async (subject) => {
     const output = await cli.run(['schema', subject]);
