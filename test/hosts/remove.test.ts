@@ -1,0 +1,77 @@
+import { lstatSync, readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { cli, report } from './harness/cli.ts';
+import { createFleet, type Fleet } from './harness/fleet.ts';
+
+const repository = fileURLToPath(new URL('../../', import.meta.url));
+
+let fleet: Fleet;
+beforeAll(async () => {
+  fleet = await createFleet({ count: 1 });
+});
+afterAll(() => fleet?.destroy());
+
+/** Every path that a host has beyond its root, and /run; what an overlay notes of a removed one is none. */
+function paths(): string[] {
+  const { upper, root } = fleet.host('hv01');
+  const found: string[] = [];
+  const walk = (folder: string, shown: string) => {
+    for (const name of readdirSync(folder)) {
+      const path = join(folder, name);
+      const status = lstatSync(path);
+      if (status.isCharacterDevice() && status.rdev === 0) continue;
+      found.push(`${shown}/${name}`);
+      if (status.isDirectory()) walk(path, `${shown}/${name}`);
+    }
+  };
+  walk(upper, '');
+  walk(join(root, 'run'), '/run');
+  return found.sort();
+}
+
+// What dkms and depmod keep for themselves, and what a login leaves.
+const others =
+  /^\/(var\/lib\/dkms(\/mok\.(key|pub))?|usr\/lib\/modules(\/[^/]+(\/modules\.[a-z.]+)?)?|run\/sudo.*)$/;
+
+it('remove.yaml leaves nothing of what site.yaml puts on a host', async () => {
+  // site.yaml without what needs a kernel of one's own and QEMU; their kinds have such tests themselves.
+  const site = join(fleet.folder, 'site.yaml');
+  const checkDir = '/usr/local/lib/blkfleet/vhost-blk-check-0.1.0';
+  const check = `${checkDir}/sbin/vhost-blk-check`;
+  writeFileSync(
+    site,
+    `- name: site
+  hosts: hypervisors
+  become: true
+  tasks:
+    - name: built
+      dkms: { source: ["${repository}dkms/vhost-blk", "${repository}kmod/vhost_blk"] }
+    - name: check
+      command: { argv: [install, -D, /bin/true, ${check}], creates: ${check} }
+    - name: build folder
+      file: { path: /run/blkfleet-check, state: directory }
+    - name: link
+      file: { path: /usr/local/sbin/vhost-blk-check, state: link, target: ${check} }
+    - name: recorded
+      command: { argv: [sh, -c, "mkdir -p /var/lib/blkfleet/checked && touch /var/lib/blkfleet/checked/vhost_blk"], creates: /var/lib/blkfleet/checked/vhost_blk }
+`,
+  );
+  const run = (command: string, file: string, ...more: string[]) =>
+    cli(fleet, [command, file, '-i', fleet.inventoryFile, '--json', ...more]);
+  fleet.host('hv01').exec(['true']);
+  await run('plan', site);
+  const before = paths();
+  const applied = await run('apply', site, '--yes');
+  expect(applied.status, applied.stderr).toBe(0);
+  const remove = join(repository, 'playbooks/remove.yaml');
+  const planned = report(await run('plan', remove));
+  const removed = await run('apply', remove, '--yes');
+  expect(removed.status, removed.stderr).toBe(0);
+  const of = (document: typeof planned) => document.hosts[0]!.tasks.map(({ task, diff }) => [task, diff]);
+  expect(of(report(removed))).toEqual(of(planned));
+  expect(paths().filter((path) => !before.includes(path) && !others.test(path))).toEqual([]);
+  const again = await run('plan', remove);
+  expect(again.status, again.stdout).toBe(0);
+});
