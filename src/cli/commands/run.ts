@@ -120,7 +120,10 @@ async function execute(
             confirm: (plans, count) =>
               progress.suspend(async () => {
                 process.stderr.write(printPlan(plans, page));
-                return confirm(`Change ${count} host${count === 1 ? '' : 's'}?`);
+                return confirm(`Change ${count} host${count === 1 ? '' : 's'}?`, {
+                  signal: interrupt.signal,
+                  onInterrupt: () => onSignal('SIGINT'),
+                });
               }),
           }
         : {}),

@@ -94,13 +94,15 @@ async function makeRoot(spec: RootSpec, work: string, log: Log, signal?: AbortSi
   log(`making a Debian root of ${release} with ${spec.include.length} packages`);
   await runTool(
     await asRoot([
-      // However we end, nothing of it goes on alone: its processes are a namespace that ends with its first one.
+      // However we end, nothing of it goes on alone or stays: its processes are a namespace that ends with its first one,
+      // and so do the mounts that it makes in the root.
       ...([
         'setpriv',
         '--pdeathsig',
         'KILL',
         '--',
         'unshare',
+        '--mount',
         '--pid',
         '--fork',
         '--kill-child',

@@ -240,6 +240,27 @@ describe('confirm', () => {
     expect(await answer).toBe(expected);
   });
 
+  it('hands Ctrl-C on, which is more than a no', async () => {
+    const { stream } = pipe({ isTTY: true, columns: 80 });
+    const input = Object.assign(new PassThrough(), { isTTY: true, setRawMode: () => {} });
+    let interrupts = 0;
+    const options = { input: input as unknown as NodeJS.ReadStream, output: stream };
+    const answer = confirm('go?', { ...options, onInterrupt: () => interrupts++ });
+    input.write('\x03');
+    expect(await answer).toBe(false);
+    expect(interrupts).toBe(1);
+  });
+
+  it('is taken back by a signal', async () => {
+    const { stream } = pipe({ isTTY: true, columns: 80 });
+    const input = Object.assign(new PassThrough(), { isTTY: true, setRawMode: () => {} });
+    const interrupt = new AbortController();
+    const options = { input: input as unknown as NodeJS.ReadStream, output: stream };
+    const answer = confirm('go?', { ...options, signal: interrupt.signal });
+    interrupt.abort('SIGTERM');
+    expect(await answer).toBe(false);
+  });
+
   it('takes the end of input as no', async () => {
     const { stream } = pipe({ isTTY: true });
     const input = Object.assign(new PassThrough(), { isTTY: true, setRawMode: () => {} });
