@@ -288,6 +288,7 @@ export class HostSession {
     const reader = new JobLogReader(mark, listener);
     let body: (string | Buffer)[] = launch ?? [followScript(id)];
     let seen = 0;
+    let waits = false;
     for (let attempt = 0; ; attempt++) {
       try {
         const connection = await this.connect();
@@ -308,11 +309,14 @@ export class HostSession {
         // What has gone on meanwhile is no reason to give up: tries are counted from there.
         if (error.code === 'E_UNREACHABLE' && reader.bytes > seen) attempt = 0;
         seen = reader.bytes;
-        if (error.code === 'E_LIMIT') body = [waitScript(id)];
-        else if (['E_UNREACHABLE', 'E_TIMEOUT'].includes(error.code) && attempt < RECONNECTS.length) {
+        if (error.code === 'E_LIMIT' && !waits) {
+          // Its log is more than we take. Who sends as much where nothing is to be said is not listened to again.
+          waits = true;
+          body = [waitScript(id)];
+        } else if (['E_UNREACHABLE', 'E_TIMEOUT'].includes(error.code) && attempt < RECONNECTS.length) {
           await sleep(RECONNECTS[attempt]! * 1000, undefined, { signal: this.options.signal });
           // Before the first byte of the log it is not known that the job started: the launch script follows one that did.
-          if (reader.bytes > 0 || !launch) body = [followScript(id, reader.bytes)];
+          if (!waits && (reader.bytes > 0 || !launch)) body = [followScript(id, reader.bytes)];
         } else throw error;
       }
     }

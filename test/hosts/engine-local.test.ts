@@ -215,6 +215,24 @@ describe('the engine on this machine', () => {
     expect(existsSync('/var/lib/blkfleet/jobs')).toBe(false);
   });
 
+  it('gives up on a host that sends without end', async () => {
+    const inner = createLocalTransport();
+    const flooding: Transport = {
+      async connect(host) {
+        const connection = await inner.connect(host);
+        const run = connection.run.bind(connection);
+        connection.run = async (request) => {
+          if (!request.streamId) return run(request);
+          throw new FleetError({ code: 'E_LIMIT', message: 'too much', host: host.name });
+        };
+        return connection;
+      },
+      close: () => inner.close(),
+    };
+    const { host } = await run('apply', [task('any', { argv: ['true'] })], { transport: flooding });
+    expect(host).toMatchObject({ status: 'failed', error: { code: 'E_LIMIT' } });
+  });
+
   it.each([
     ['the budget is spent already', { names: ['here', 'down'], maxFailPercentage: 30 }],
     ['the canary is not all there', { names: ['here', 'down', 'third'], serial: [2, 1] }],
