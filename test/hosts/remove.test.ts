@@ -1,4 +1,4 @@
-import { lstatSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, lstatSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, it } from 'vitest';
@@ -22,7 +22,9 @@ function paths(): string[] {
       const path = join(folder, name);
       const status = lstatSync(path);
       if (status.isCharacterDevice() && status.rdev === 0) continue;
-      found.push(`${shown}/${name}`);
+      // A folder of the root that something was put into has a copy above it.
+      const copied = status.isDirectory() && existsSync(join(fleet.root.folder, shown, name));
+      if (!copied) found.push(`${shown}/${name}`);
       if (status.isDirectory()) walk(path, `${shown}/${name}`);
     }
   };
@@ -60,7 +62,6 @@ it('remove.yaml leaves nothing of what site.yaml puts on a host', async () => {
   );
   const run = (command: string, file: string, ...more: string[]) =>
     cli(fleet, [command, file, '-i', fleet.inventoryFile, '--json', ...more]);
-  fleet.host('hv01').exec(['true']);
   await run('plan', site);
   const before = paths();
   const applied = await run('apply', site, '--yes');
