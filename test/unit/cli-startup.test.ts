@@ -63,7 +63,7 @@ test('a command that needs libraries loads them, so that the test above can see'
   expect(packages).toContain('zod');
 });
 
-test('--help takes well under 0.2 s of CPU', () => {
+test('--help costs little more than starting Node', () => {
   const usage = join(folder, 'usage.mjs');
   writeFileSync(
     usage,
@@ -72,11 +72,16 @@ test('--help takes well under 0.2 s of CPU', () => {
   console.error('CPU ' + (user + system) / 1e6);
 });\n`,
   );
-  const seconds = Array.from({ length: 5 }, () => {
-    const { stderr } = spawnSync(process.execPath, ['--import', pathToFileURL(usage).href, cli, '--help'], {
+  const nothing = join(folder, 'nothing.mjs');
+  writeFileSync(nothing, '');
+  const seconds = (...argv: string[]) => {
+    const { stderr } = spawnSync(process.execPath, ['--import', pathToFileURL(usage).href, ...argv], {
       encoding: 'utf8',
     });
     return Number(/^CPU (\S+)$/m.exec(stderr)?.[1]);
-  });
-  expect(Math.min(...seconds)).toBeLessThan(0.2);
+  };
+  // Both in turn, on the same machine under the same load: 0.06 s and 0.1 s where nothing else runs.
+  const pairs = Array.from({ length: 5 }, () => [seconds(nothing), seconds(cli, '--help')] as const);
+  const [bare, help] = [0, 1].map((at) => Math.min(...pairs.map((pair) => pair[at]!)));
+  expect(help! / bare!).toBeLessThan(3);
 });
