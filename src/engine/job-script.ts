@@ -124,6 +124,9 @@ ${followLines(job.id)}}
 job_pid=; [ -f "$job/pid" ] && read -r job_pid < "$job/pid"
 if [ -f "$job/result" ]; then job_go; fi
 if [ -n "$job_pid" ] && grep -q ${job.id} "/proc/$job_pid/cmdline" 2>/dev/null; then job_go; fi
+for job_t in flock setsid timeout stat sha256sum base64; do
+  command -v "$job_t" >/dev/null || job_fail "there is no $job_t on the host (util-linux and coreutils have them)"
+done
 if [ -e "$job_lock/lock" ] && ! flock -n "$job_lock/lock" true; then printf 'busy\\n'; bf_e launch 0; exit 0; fi
 rm -rf "$job"; mkdir -m 0700 "$job" "$job/steps" "$job/payload" || job_fail "can not make $job"
 `);
@@ -133,7 +136,7 @@ rm -rf "$job"; mkdir -m 0700 "$job" "$job/steps" "$job/payload" || job_fail "can
     chunks.push(`base64 -d > "$job/payload/${payload.sha256}" <<'BF_END'\n`, base64(payload), 'BF_END\n');
   }
   if (sums.length > 0)
-    chunks.push(`( cd "$job/payload" && sha256sum -c --status - ) <<'BF_END' || job_fail 'an upload arrived damaged'
+    chunks.push(`( cd "$job/payload" && sha256sum -c --status - ) <<'BF_END' || job_fail 'an upload arrived damaged, or the disk is full'
 ${sums.join('\n')}
 BF_END
 `);
