@@ -1,6 +1,9 @@
-import { readFileSync, statSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { FleetError } from '../lib/errors.ts';
 import { askSecret } from '../ui/ask-secret.ts';
+
+/** Bytes of which a password and its end of line must be fewer. */
+const maxPassword = 1024;
 
 export interface BecomePasswordFlags {
   askBecomePass?: boolean | undefined;
@@ -32,10 +35,7 @@ export async function becomePassword(flags: BecomePasswordFlags): Promise<string
 function fromFile(file: string): string {
   let text: string;
   try {
-    const status = statSync(file);
-    if (status.isFile() && (status.mode & 0o077) !== 0)
-      throw usage(`others may read ${file}, which holds a password`, `chmod 600 ${file}`);
-    text = readFileSync(file, 'utf8');
+    text = readStart(file);
   } catch (error) {
     if (error instanceof FleetError) throw error;
     throw new FleetError({
@@ -45,7 +45,29 @@ function fromFile(file: string): string {
   }
   const password = text.split('\n', 1)[0]!.replace(/\r$/, '');
   if (password === '') throw usage(`the first line of ${file} is empty`, 'write the password there');
+  if (Buffer.byteLength(password) >= maxPassword || password.includes('\0'))
+    throw usage(
+      `the first line of ${file} is no password`,
+      'it may be a line of up to 1023 bytes, without NUL',
+    );
   return password;
+}
+
+/** As much as a password may be: a pipe is read to its end or to there, whichever comes first. */
+function readStart(file: string): string {
+  const descriptor = openSync(file, 'r');
+  try {
+    const status = fstatSync(descriptor);
+    if (status.isFile() && (status.mode & 0o077) !== 0)
+      throw usage(`others may read ${file}, which holds a password`, `chmod 600 ${file}`);
+    const buffer = Buffer.alloc(maxPassword);
+    let length = 0;
+    for (let got = -1; got !== 0 && length < buffer.length; length += got)
+      got = readSync(descriptor, buffer, length, buffer.length - length, null);
+    return buffer.toString('utf8', 0, length);
+  } finally {
+    closeSync(descriptor);
+  }
 }
 
 function usage(message: string, hint: string): FleetError {

@@ -3,10 +3,16 @@ import { FleetError } from '../lib/errors.ts';
 import { wantsColour } from '../ui/paint.ts';
 import { EXIT } from './exit-code.ts';
 
+/** Most findings that are told at once. */
+const maxTold = 200;
+
 /** Tells an error on stderr for the operator and returns the exit code it stands for. */
 export function explain(error: unknown): number {
   if (error instanceof FleetError && error.code !== 'E_BUG') {
-    process.stderr.write(`${formatDiagnostics(error.diagnostics, { color: wantsColour(process.stderr) })}\n`);
+    const told = error.diagnostics.slice(0, maxTold);
+    process.stderr.write(`${formatDiagnostics(told, { color: wantsColour(process.stderr) })}\n`);
+    const more = error.diagnostics.length - told.length;
+    if (more > 0) process.stderr.write(`… and ${more} more\n`);
     return error.code === 'E_INTERRUPTED' ? EXIT.interrupted : EXIT.usage;
   }
   const message = error instanceof Error ? error.message : String(error);

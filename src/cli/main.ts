@@ -26,6 +26,9 @@ interface FleetFlags {
   becomePasswordFile?: string;
 }
 
+/** For a flag that may be given again; `<file...>` would take the playbook behind it for one more file. */
+const several = (value: string, before: string[] = []) => [...before, value];
+
 const exitCodes = `
 Exit codes: 0 in sync or applied, 2 changes pending, 3 a host failed, 4 a host was unreachable and none failed,
 64 the request is wrong (nothing was contacted), 70 a bug of ours, 130/143 interrupted.`;
@@ -46,7 +49,11 @@ function build(finish: (code: number) => void): Command {
       .option('-v, --verbose', 'say more; twice for all that steps print', (_, n: number) => n + 1, 0)
       .option('--host-keys <mode>', 'strict, or accept-new to trust hosts seen for the first time', 'strict')
       .option('--ssh-config <file>', 'as ssh -F')
-      .option('--known-hosts <file...>', 'instead of those of the ssh configuration')
+      .option(
+        '--known-hosts <file>',
+        'instead of those of the ssh configuration; may be given again',
+        several,
+      )
       .option('-K, --ask-become-pass', 'ask once for the password that sudo wants')
       .option('--become-password-file <file>', 'its first line is the password that sudo wants');
   const playbook = (name: 'plan' | 'apply' | 'audit', summary: string) =>
@@ -145,10 +152,29 @@ async function main(argv: readonly string[]): Promise<number> {
   }
 }
 
-// A reader that leaves early, as `| head` does, is no error of ours, and no end: what is being applied goes on, and the
-// exit code says how it went.
+// A reader that leaves early, as `| head` does, is no error of ours: the run goes on to its own exit code, unread. A full
+// disk is told where it still can be.
+const failing = new Set<NodeJS.WriteStream>();
 for (const stream of [process.stdout, process.stderr])
   stream.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error;
+    if (failing.has(stream)) return;
+    failing.add(stream);
+    if (error.code === 'EPIPE') return;
+    if (stream === process.stdout)
+      process.stderr.write(`blkfleet: stdout can not be written: ${error.code ?? error.message}\n`);
+    unwritten = true;
   });
+let unwritten = false;
+let done = false;
+// Nothing left to wait for, and no result: without a word this would end as Node's own status 13.
+process.once('beforeExit', (code) => {
+  if (done) return;
+  process.stderr.write('blkfleet: this is a bug of ours: the run came to a standstill\n');
+  process.exitCode = code || EXIT.bug;
+});
+process.once('exit', (code) => {
+  // Nobody may take a result that was not delivered for 'in sync'.
+  if (unwritten && code === EXIT.ok) process.exitCode = EXIT.bug;
+});
 process.exitCode = await main(process.argv);
+done = true;

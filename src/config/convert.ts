@@ -14,6 +14,14 @@ interface Converted {
 
 const nothing: Converted = { value: null, size: 1, depth: 0 };
 
+/** Whole numbers beyond 2^53 would be rounded, and numbers beyond the largest become infinite. */
+function losesDigits(value: number, source: string): boolean {
+  if (/^[-+]?\.(inf|nan)$/i.test(source)) return false;
+  return (
+    !Number.isFinite(value) || (/^[-+]?(\d+|0[xo][0-9a-f]+)$/i.test(source) && !Number.isSafeInteger(value))
+  );
+}
+
 /** Makes plain values of nodes, an alias and its anchor one object; what must not be is noted with its place. */
 export class Converter {
   readonly problems: Diagnostic[] = [];
@@ -67,6 +75,8 @@ export class Converter {
     if (isScalar(node)) {
       if (typeof node.value === 'string' && node.value.includes('\0'))
         this.#refuse(node, 'a string can not hold a NUL character');
+      if (typeof node.value === 'number' && losesDigits(node.value, node.source ?? ''))
+        this.#refuse(node, `the number ${node.source} can not be kept exactly`, `quote it: "${node.source}"`);
       return { value: node.value, size: 1, depth: 0 };
     }
     const total = { size: 1, depth: 0 };
@@ -85,7 +95,9 @@ export class Converter {
     for (const pair of node.items) {
       const key = this.#key(pair.key as Node | null, node);
       const value = child(pair.value);
-      if (key !== undefined) map[key] = value;
+      if (key === undefined) continue;
+      if (Object.hasOwn(map, key)) this.#refuse(pair.key as Node, 'this key stands twice in the same map');
+      map[key] = value;
     }
     return map;
   }
@@ -98,6 +110,7 @@ export class Converter {
         'a key can not be a map or a list',
         'a value that begins with {{ needs quotes: "{{ name }}"',
       );
+    if (key?.tag !== undefined) this.#refuseTag(key);
     if (!isScalar(key) || key.value === null) return this.#refuse(node ?? owner, 'a key is missing here');
     if (typeof key.value !== 'string') {
       const written = key.source ?? String(key.value);

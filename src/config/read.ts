@@ -43,6 +43,8 @@ async function readCapped(path: string): Promise<Buffer> {
         message: `${path} is ${Math.ceil(stat.size / 1024)} KiB; YAML files may have up to 1024 KiB`,
       });
     return buffer.subarray(0, length);
+  } catch (error) {
+    throw error instanceof FleetError ? error : await openFailure(path, error);
   } finally {
     await file.close();
   }
@@ -55,8 +57,7 @@ async function openFailure(path: string, cause: unknown): Promise<FleetError> {
     const hint = siblings.length === 0 ? undefined : didYouMean(basename(path), siblings);
     return new FleetError({ code: 'E_FILE', message: `${path} does not exist`, hint }, { cause });
   }
-  const why =
-    code === 'EACCES' ? 'is not readable for you' : `can not be opened (${code ?? 'unknown error'})`;
+  const why = code === 'EACCES' ? 'is not readable for you' : `can not be read (${code ?? 'unknown error'})`;
   return new FleetError({ code: 'E_FILE', message: `${path} ${why}` }, { cause });
 }
 

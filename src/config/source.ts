@@ -3,6 +3,8 @@ import { type Diagnostic, type ErrorCode, FleetError, type SourcePosition } from
 
 /** Deepest nesting of maps and lists that is read. */
 export const maxDepth = 64;
+/** Most lexemes that a file may have: words, signs, gaps and ends of lines. */
+const maxLexemes = 400_000;
 /** Most findings that are told of one file's syntax. */
 export const maxProblems = 20;
 
@@ -38,10 +40,11 @@ export class SourceText {
     this.#refuseControlCharacters();
     this.#refuseDeepNesting();
     const documents = this.#documents();
-    const problems = documents.flatMap((document) => [
-      ...document.errors.map((e) => this.#syntaxFinding(e.code, e.message, e.pos[0])),
-      ...document.warnings.map((w) => this.#syntaxFinding(w.code, w.message, w.pos[0])),
-    ]);
+    // A broken file can have an error at every character: only those that are told are worked on.
+    const problems = documents
+      .flatMap(({ errors, warnings }) => [...errors, ...warnings])
+      .slice(0, 5 * maxProblems)
+      .map(({ code, message, pos }) => this.#syntaxFinding(code, message, pos[0]));
     if (problems.length > 0) throw new FleetError(firstOfEachPlace(problems).slice(0, maxProblems));
     const [document, second] = documents;
     if (second !== undefined)
@@ -60,7 +63,8 @@ export class SourceText {
         version: '1.2',
         schema: 'core',
         strict: true,
-        uniqueKeys: true,
+        // The parser compares each key with all before it; the converter finds what stands twice.
+        uniqueKeys: false,
         merge: false,
         prettyErrors: false,
         logLevel: 'error',
@@ -84,7 +88,13 @@ export class SourceText {
   /** Composing recurses, and the engine dies where it compiles an expression near the end of its stack: count first. */
   #refuseDeepNesting(): void {
     const parser = new Parser();
+    let lexemes = 0;
     for (const lexeme of new Lexer().lex(this.text)) {
+      if (++lexemes > maxLexemes)
+        throw this.#error(
+          this.#unparsedAt(parser.offset),
+          `more than ${maxLexemes} words and signs up to here`,
+        );
       for (const _ of parser.next(lexeme));
       // A level of YAML is up to two tokens; what is just too deep is found when values are made.
       if (parser.stack.length > 2 * maxDepth + 8)
@@ -103,12 +113,6 @@ export class SourceText {
   #syntaxFinding(code: string, message: string, offset: number): Diagnostic {
     if (code === 'RESOURCE_EXHAUSTION')
       return this.finding('E_YAML', this.at(tooDeep(this.text)), `nested deeper than ${maxDepth}`);
-    if (code === 'DUPLICATE_KEY')
-      return this.finding(
-        'E_YAML',
-        this.at(nextToken(this.text, offset)),
-        'this key stands twice in the same map',
-      );
     // What is missing at the end of the file is shown behind its last word.
     const end = this.text.trimEnd().length;
     const at = this.at(Math.min(offset, end));
@@ -130,13 +134,6 @@ export class SourceText {
 
 function isEmpty(node: Node | null): boolean {
   return node === null || (isScalar(node) && node.value === null && (node.source ?? '') === '');
-}
-
-/** The offset of the next token, white space, commas and comments skipped. */
-function nextToken(text: string, offset: number): number {
-  const gap = /(?:[\s,]|#[^\n]*)*/y;
-  gap.lastIndex = offset;
-  return offset + (gap.exec(text)?.[0].length ?? 0);
 }
 
 /** Where brackets are nested too deep, or the beginning where it is not brackets that nest. */

@@ -5,6 +5,9 @@ import type { Path, YamlFile } from './yaml.ts';
 
 type Issue = z.core.$ZodIssue;
 
+/** Most issues of one check that become findings: each is searched for in the file. */
+const maxIssues = 200;
+
 /**
  * Findings of a schema at their places in the file.
  * @param base where the checked value stands in the file; issue paths are relative to it
@@ -20,7 +23,9 @@ export function schemaFindings(
   value: unknown,
   keyHints: Readonly<Record<string, string>> = {},
 ): Diagnostic[] {
-  return issues.flatMap((issue) => findingsOf(narrow(issue), file, base, schema, value, keyHints));
+  return issues
+    .slice(0, maxIssues)
+    .flatMap((issue) => findingsOf(narrow(issue), file, base, schema, value, keyHints));
 }
 
 function findingsOf(

@@ -326,8 +326,13 @@ export class HostSession {
     const launch = result.frames.get('launch');
     const said = launch?.body.toString('utf8').trim() ?? '';
     if (launch && launch.rc !== 0) {
+      // Nothing of it goes on there.
       this.job = null;
-      throw this.error('E_STEP', `the job could not start: ${said}`, 'look at that folder on the host');
+      throw this.error(
+        'E_STEP',
+        `the job could not start: ${said}`,
+        'nothing was changed; mend that on the host',
+      );
     }
     if (said === 'busy') return { status: 'busy', steps: new Map() };
     return parseResult(result.frames.get('result')?.body ?? Buffer.alloc(0));

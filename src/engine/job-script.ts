@@ -140,6 +140,9 @@ job_go() { printf 'started\\n'; bf_e launch 0; job_follow; exit 0; }
 job_follow() {
 ${followLines}}
 if [ -f "$job/result" ] || job_alive "$job" ${job.id}; then job_go; fi
+for job_t in flock setsid timeout stat sha256sum base64; do
+  command -v "$job_t" >/dev/null || job_fail "there is no $job_t on the host (util-linux and coreutils have them)"
+done
 if [ -e "$job_lock/lock" ] && ! flock -n "$job_lock/lock" true; then printf 'busy\\n'; bf_e launch 0; exit 0; fi
 rm -rf "$job"
 # Another run that ends just now removes folders that are empty.

@@ -1,6 +1,6 @@
 import { homedir } from 'node:os';
 import { dirname, resolve } from 'node:path';
-import { readYaml, type YamlFile } from '../config/yaml.ts';
+import { type Path, readYaml, type YamlFile } from '../config/yaml.ts';
 import { schemaFindings } from '../config/zod-issues.ts';
 import { FleetError } from '../lib/errors.ts';
 import { duplicateAddresses } from './addresses.ts';
@@ -47,6 +47,7 @@ function build(file: YamlFile, tree: GroupTree): Inventory {
       vars,
     });
   }
+  refuseJumpCircles(file, tree, hosts);
   const warnings = duplicateAddresses(hosts.values()).map(([first, second, address]) =>
     file.finding(
       'E_INVENTORY',
@@ -55,12 +56,49 @@ function build(file: YamlFile, tree: GroupTree): Inventory {
     ),
   );
   const whereIs = (host: string, variable: string) => {
-    const inner = [...(hosts.get(host)?.groups ?? [])].reverse().map((name) => tree.groups.get(name));
-    const owner = [tree.hosts.get(host), ...inner].find((one) => one?.places.has(variable));
-    const path = owner?.places.get(variable);
+    const path = placeOf(tree, host, hosts.get(host)?.groups ?? [], variable);
     return path === undefined ? undefined : { yaml: file, path };
   };
   return { path: file.path, hosts, groups, members, whereIs, warnings };
+}
+
+/** @throws FleetError for hosts that would be reached through themselves */
+function refuseJumpCircles(file: YamlFile, tree: GroupTree, hosts: ReadonlyMap<string, Host>): void {
+  const findings = [...hosts.values()].flatMap((host) => {
+    const circle = jumpCircle(host, hosts);
+    // Who only leads to a circle is not the one to mend.
+    if (circle?.at(-1) !== host.name) return [];
+    const at = file.positionOf(placeOf(tree, host.name, host.groups, 'jump') ?? [], 'key');
+    const message = `jump hosts go round in a circle: ${circle.join(' → ')}`;
+    const hint = `${circle.at(-1)} needs a way of its own; where a group sets jump, keep that host out of it`;
+    return [file.finding('E_INVENTORY', at, message, hint)];
+  });
+  if (findings.length > 0) throw new FleetError(findings.slice(0, 20));
+}
+
+/** The first hop is reached by its own jump, each later one through the hop before it. */
+function jumpCircle(host: Host, hosts: ReadonlyMap<string, Host>): string[] | undefined {
+  const chain = [host.name];
+  for (let at: Host | undefined = host; at?.connection.jump !== undefined; ) {
+    const hops: string[] = at.connection.jump.split(',').map((hop) => hop.trim());
+    const again = hops.find((hop) => chain.includes(hop));
+    if (again !== undefined) return [...chain, again];
+    chain.push(hops[0]!);
+    at = hosts.get(hops[0]!);
+  }
+  return undefined;
+}
+
+/** Where the value stands that wins for a host: its own, else that of the innermost of its groups. */
+function placeOf(
+  tree: GroupTree,
+  host: string,
+  groups: readonly string[],
+  variable: string,
+): Path | undefined {
+  const inner = [...groups].reverse().map((group) => tree.groups.get(group));
+  const owner = [tree.hosts.get(host), ...inner].find((one) => one?.places.has(variable));
+  return owner?.places.get(variable);
 }
 
 function finish(draft: DraftGroup): Group {

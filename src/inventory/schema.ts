@@ -1,19 +1,40 @@
+import { isIPv6 } from 'node:net';
 import { z } from 'zod';
 
 /** What a host, user or jump word may be: no leading dash, nothing that a shell or ssh would expand. */
 const addressWord = /^[A-Za-z0-9_:][A-Za-z0-9._:%-]*$/;
+const isAddress = (text: string) => addressWord.test(text) && (!text.includes(':') || isIPv6(text));
 const userWord = /^[A-Za-z0-9_][A-Za-z0-9._@-]*\$?$/;
 const jumpWord =
-  /^([A-Za-z0-9_][A-Za-z0-9._-]*@)?([A-Za-z0-9_][A-Za-z0-9._%-]*|\[[0-9A-Fa-f:.%]+\])(:[0-9]{1,5})?$/;
+  /^([A-Za-z0-9_][A-Za-z0-9._-]*@)?([A-Za-z0-9_][A-Za-z0-9._%-]*|\[[0-9A-Fa-f:.%]+\])(:([0-9]{1,5}))?$/;
+const maxHops = 8;
+function isJump(text: string): boolean {
+  const hops = text.split(',').map((hop) => jumpWord.exec(hop.trim()));
+  return hops.length <= maxHops && hops.every((hop) => hop !== null && isPort(hop[4] ?? '22'));
+}
+const isPort = (text: string) => Number(text) >= 1 && Number(text) <= 65535;
 const pinWord =
   /^(SHA256:[A-Za-z0-9+/]{43}=?|(ssh|ecdsa|sk-ssh|sk-ecdsa)-[a-z0-9@.-]+ [A-Za-z0-9+/]{20,}={0,3}( [^\n]*)?)$/;
+
+/** A key's data begins with its type, so that one that lost characters in copying is seen here. */
+function isPin(text: string): boolean {
+  if (!pinWord.test(text)) return false;
+  if (text.startsWith('SHA256:')) return true;
+  const [type, data] = text.split(' ') as [string, string];
+  const blob = Buffer.from(data, 'base64');
+  return (
+    blob.length >= 4 + type.length + 4 &&
+    blob.readUInt32BE(0) === type.length &&
+    blob.toString('latin1', 4, 4 + type.length) === type
+  );
+}
 
 /** Variables of a host or a group. Seven words say how the host is reached; all others are the operator's own. */
 export const varsSchema = z.looseObject({
   address: z
     .string()
     .max(255)
-    .regex(addressWord, 'must be a host name or an IP address')
+    .refine(isAddress, { message: 'must be a host name or an IP address; its port goes to port' })
     .optional()
     .describe('Name or IP address to connect to, where it is not the name of the host.'),
   port: z.int().min(1).max(65535).optional().describe('Port of sshd.'),
@@ -26,8 +47,8 @@ export const varsSchema = z.looseObject({
     .describe('Private key; ~ is your home, a relative path is relative to the inventory file.'),
   jump: z
     .string()
-    .refine((text) => text.split(',').every((hop) => jumpWord.test(hop.trim())), {
-      message: 'must be user@host:port or names of hosts, separated by commas',
+    .refine(isJump, {
+      message: `must be user@host:port or names of hosts, at most ${maxHops}, separated by commas`,
     })
     .optional()
     .describe(
@@ -39,9 +60,9 @@ export const varsSchema = z.looseObject({
     .describe('Work as root through sudo (default true unless the user is root).'),
   host_keys: z
     .array(
-      z
-        .string()
-        .regex(pinWord, 'must be a public key such as "ssh-ed25519 AAAA…" or a "SHA256:…" fingerprint'),
+      z.string().refine(isPin, {
+        message: 'must be a public key such as "ssh-ed25519 AAAA…" or a "SHA256:…" fingerprint',
+      }),
     )
     .min(1)
     .optional()

@@ -25,6 +25,8 @@ export interface DraftHost {
 const hostName = /^[A-Za-z0-9_][A-Za-z0-9._:-]*$/;
 const groupName = /^[A-Za-z_][A-Za-z0-9_-]*$/;
 const maxProblems = 50;
+/** Most groups from `all` to a host. */
+const maxGroupDepth = 32;
 
 /** The nested groups of a file as flat tables; a group or host mentioned again is merged. What is wrong is collected. */
 export class GroupTree {
@@ -38,6 +40,7 @@ export class GroupTree {
     this.#addGroup('all', all, ['all'], []);
     if (this.hosts.size === 0 && this.problems.length === 0)
       this.#problem(['all'], 'the inventory names no host', 'add one below all.hosts: `hv01:`');
+    if (this.problems.length === 0) this.#refuseDeepGroups();
     this.#addUngrouped();
     this.#refuseSharedNames();
   }
@@ -111,20 +114,34 @@ export class GroupTree {
 
   /** A group mentioned in two places can close a circle that no single branch of the file shows. */
   #refuseCycle(parent: string, child: string, path: Path): void {
-    const way = this.#way(child, parent, new Set());
+    const way = this.#way(child, parent, new Set(), 0);
     if (way === undefined || this.problems.some((p) => p.message.includes('contains itself'))) return;
     this.#problem(path, `the group ${parent} contains itself: ${[parent, ...way].join(' → ')}`);
   }
 
-  #way(from: string, to: string, seen: Set<string>): string[] | undefined {
+  #way(from: string, to: string, seen: Set<string>, depth: number): string[] | undefined {
     if (from === to) return [to];
-    if (seen.has(from)) return undefined;
+    // Longer ones are refused as too deep.
+    if (seen.has(from) || depth > maxGroupDepth) return undefined;
     seen.add(from);
     for (const child of this.groups.get(from)?.children ?? []) {
-      const rest = this.#way(child, to, seen);
+      const rest = this.#way(child, to, seen, depth + 1);
       if (rest !== undefined) return [from, ...rest];
     }
     return undefined;
+  }
+
+  /** A group mentioned in two places also makes a chain that no single branch of the file shows. */
+  #refuseDeepGroups(): void {
+    let level = new Set(['all']);
+    for (let depth = 0; level.size > 0; depth++) {
+      const [first] = level;
+      if (depth > maxGroupDepth) {
+        this.#problem(this.groups.get(first!)!.path, `groups are nested deeper than ${maxGroupDepth}`);
+        return;
+      }
+      level = new Set([...level].flatMap((name) => [...(this.groups.get(name)?.children ?? [])]));
+    }
   }
 
   #checkVars(vars: Vars | null | undefined, path: Path): void {

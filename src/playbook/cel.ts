@@ -96,6 +96,12 @@ export function freeNames(root: ASTNode): Map<string, number> {
   return names;
 }
 
+/** Whether its work may grow beyond its text: patterns backtrack, and loops in loops multiply. */
+export function mayTakeLong(root: ASTNode): boolean {
+  if (root.op === 'rcall' && (root.args[0] === 'matches' || binders.has(root.args[0]))) return true;
+  return childrenOf(root).some(mayTakeLong);
+}
+
 /** Calls of `semver` whose range is written out, so that it can be checked before any host is asked. */
 export function literalRanges(root: ASTNode): { range: string; offset: number }[] {
   const found: { range: string; offset: number }[] = [];

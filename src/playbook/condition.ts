@@ -2,10 +2,14 @@ import type { ASTNode, ParseResult } from '@marcbachmann/cel-js';
 import type { HostFacts } from '../facts/facts.ts';
 import { rangeProblem } from '../facts/kernel-release.ts';
 import { didYouMean } from '../lib/nearest.ts';
-import { celEnvironments, celFunctions, freeNames, literalRanges, toCel } from './cel.ts';
+import { celEnvironments, celFunctions, freeNames, literalRanges, mayTakeLong, toCel } from './cel.ts';
 import { factNames } from './facts-schema.ts';
 import { Problem } from './problem.ts';
 import { isTemplate, type Lookup } from './template.ts';
+import { withinTime } from './time-limit.ts';
+
+/** Most milliseconds for one answer of a part that may take long. */
+const maxTime = 1000;
 
 /** What is left of a condition once a host's variables are known: its answer, or what to ask of the facts. */
 export type Decision = boolean | ((facts: HostFacts) => boolean);
@@ -48,7 +52,7 @@ function buildPart(node: ASTNode, text: string): Condition {
   }
   const names = freeNames(node);
   const program = celEnvironments().run.parse(text.slice(node.start, node.end));
-  return new Part(program, names, node.start);
+  return new Part(program, names, node.start, mayTakeLong(node));
 }
 
 /** `left && right`, or with `or` set `left || right`; a side that decides makes the other one needless. */
@@ -71,8 +75,12 @@ class Part implements Condition {
   readonly #program: ParseResult;
   readonly #names: ReadonlyMap<string, number>;
   readonly #start: number;
+  readonly #long: boolean;
+  /** why it is not tried again with the variables of the next host */
+  #hopeless: Problem | undefined;
 
-  constructor(program: ParseResult, names: ReadonlyMap<string, number>, start: number) {
+  constructor(program: ParseResult, names: ReadonlyMap<string, number>, start: number, long: boolean) {
+    this.#long = long;
     this.#program = program;
     this.#names = names;
     this.#start = start;
@@ -86,18 +94,35 @@ class Part implements Condition {
         name === 'vars' ? allVariables(variables) : variableValue(variables, name, offset),
       );
     }
-    if (!this.#names.has('facts')) return this.#run(values);
+    if (!this.#names.has('facts')) {
+      if (this.#hopeless !== undefined) throw this.#hopeless.copy();
+      return this.#run(values);
+    }
     return (facts) => this.#run({ ...values, facts: toCel(facts) });
   }
 
   #run(values: Record<string, unknown>): boolean {
-    const answer = attempt(() => this.#program(values), this.#start);
+    const answer = this.#long ? this.#runLong(values) : attempt(() => this.#program(values), this.#start);
     if (typeof answer !== 'boolean')
       throw new Problem('E_CONDITION', 'the condition is not true or false', {
         offset: this.#start,
         hint: 'compare it: name == "value"',
       });
     return answer;
+  }
+
+  #runLong(values: Record<string, unknown>): unknown {
+    try {
+      return withinTime(maxTime, () => attempt(() => this.#program(values), this.#start));
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      const problem = new Problem('E_CONDITION', `the condition ${error.message}`, {
+        offset: this.#start,
+        hint: 'write patterns without a repetition in a repetition, and fewer loops in loops',
+      });
+      if (!this.#names.has('facts')) this.#hopeless = problem;
+      throw problem;
+    }
   }
 }
 

@@ -3,6 +3,9 @@ import { didYouMean } from '../lib/nearest.ts';
 import { liquid } from './liquid.ts';
 import { Problem } from './problem.ts';
 
+/** Most outputs and tags that a template may have. */
+const maxParts = 5000;
+
 /** Variables by name, as a template or condition sees them. */
 export interface Lookup {
   /** @throws Problem E_UNDEFINED_VARIABLE, UnknownYet */
@@ -34,6 +37,7 @@ export function isTemplate(text: string): boolean {
  * @throws Problem E_TEMPLATE with the offset of what is wrong
  */
 export function compileTemplate(text: string): Template {
+  refuseManyParts(text);
   const starts = lineStarts(text);
   try {
     const parts = liquid().parse(text);
@@ -48,6 +52,14 @@ export function compileTemplate(text: string): Template {
   } catch (error) {
     throw toProblem(error, starts);
   }
+}
+
+/** The engine counts lines from the top for each part that it reports. */
+function refuseManyParts(text: string): void {
+  let parts = 0;
+  for (const { index } of text.matchAll(/\{[{%]/g))
+    if (++parts > maxParts)
+      throw new Problem('E_TEMPLATE', `more than ${maxParts} {{ }} and {% %} up to here`, { offset: index });
 }
 
 class CompiledTemplate implements Template {

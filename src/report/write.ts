@@ -20,28 +20,25 @@ export async function writeReport(path: string, text: string): Promise<void> {
 }
 
 /**
- * Whether a report could be written there: asked before any host is, since later its content would be lost.
- * @throws FleetError E_FILE as writeReport
+ * Whether a report could be written there, as far as that can be known before there is one.
+ * @throws FleetError E_FILE, as writeReport
  */
-export async function checkReport(path: string): Promise<void> {
+export async function checkReportPath(path: string): Promise<void> {
   try {
+    if (path === '') throw new Error('the name is empty');
     const found = await stat(path).catch(ignoreMissing);
     if (found?.isDirectory()) throw new Error('it is a directory');
-    if (!found || found.isFile()) await access(dirname(found ? await realpath(path) : path), constants.W_OK);
+    if (found && !found.isFile()) await access(path, constants.W_OK);
+    else await access(dirname(found ? await realpath(path) : path), constants.W_OK | constants.X_OK);
   } catch (error) {
     throw notWritable(path, error);
   }
 }
 
-function notWritable(path: string, error: unknown): FleetError {
-  return new FleetError(
-    {
-      code: 'E_FILE',
-      message: `the report can not be written to ${path}: ${(error as Error).message}`,
-      hint: 'name a file in an existing folder that you may write',
-    },
-    { cause: error },
-  );
+function notWritable(path: string, cause: unknown): FleetError {
+  const message = `the report can not be written to ${path}: ${(cause as Error).message}`;
+  const hint = 'name a file in an existing folder that you may write';
+  return new FleetError({ code: 'E_FILE', message, hint }, { cause });
 }
 
 function ignoreMissing(error: NodeJS.ErrnoException): undefined {

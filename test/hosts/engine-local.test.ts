@@ -257,3 +257,31 @@ describe('the engine on this machine', () => {
     expect(report.summary).toMatchObject({ hosts: 1, ok: 0 });
   });
 });
+
+it('a job that can not start says why, and that nothing goes on there', async () => {
+  const local = createLocalTransport();
+  const transport: Transport = {
+    connect: async (host, signal) => {
+      const connection = await local.connect(host, signal);
+      return new Proxy(connection, {
+        get: (target, name) => {
+          if (name === 'run')
+            return (request: Parameters<Connection['run']>[0]) =>
+              // For `command -v`: a host without flock.
+              target.run({ ...request, body: ['command() { [ "$2" != flock ]; }\n', ...request.body] });
+          const value = Reflect.get(target, name, target);
+          return typeof value === 'function' ? value.bind(target) : value;
+        },
+      });
+    },
+    close: () => local.close(),
+  };
+  const mark = join(folder, 'mark');
+  const { host } = await run('apply', [task('touch', { argv: ['touch', mark], creates: mark })], {
+    transport,
+  });
+  expect(host).toMatchObject({ status: 'failed', error: { code: 'E_STEP' } });
+  expect(host.error!.message).toContain('flock');
+  expect(host.error!.hint).not.toContain('goes on');
+  expect(existsSync(mark)).toBe(false);
+});

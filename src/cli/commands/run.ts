@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { setMaxListeners } from 'node:events';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { constants, readFileSync, writeFileSync } from 'node:fs';
+import { access, stat } from 'node:fs/promises';
 import { runFleet } from '../../engine/run.ts';
 import type { Command, FleetEvent, RunReport } from '../../events/events.ts';
 import { loadInventory } from '../../inventory/load.ts';
@@ -11,7 +12,7 @@ import type { BoundPlay } from '../../playbook/declaration.ts';
 import { loadPlaybook } from '../../playbook/load.ts';
 import { toJson } from '../../report/json.ts';
 import { toJunit } from '../../report/junit.ts';
-import { checkReport, writeReport } from '../../report/write.ts';
+import { checkReportPath, writeReport } from '../../report/write.ts';
 import { kinds } from '../../resources/index.ts';
 import { createTransport } from '../../transport/index.ts';
 import { printAudit } from '../../ui/audit-printer.ts';
@@ -79,7 +80,7 @@ async function execute(
   if (flags.json && format !== 'json')
     throw new FleetError({ code: 'E_USAGE', message: `--json and --format ${format} exclude each other` });
   const hostKeys = oneOf('--host-keys', flags.hostKeys, ['strict', 'accept-new'] as const);
-  if (flags.output !== undefined) await checkReport(flags.output);
+  await checkFiles(flags, hostKeys);
   const password = await becomePassword(flags);
   const progress = createProgress({ stream: process.stderr, verbose: flags.verbose });
   const interrupt = new AbortController();
@@ -137,6 +138,27 @@ async function execute(
     await progress.stop();
     await transport.close();
     process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
+  }
+}
+
+/** Files that flags name are looked at before any host is contacted. A new key may go into a file that is yet to be made. */
+async function checkFiles(flags: RunFlags, hostKeys: 'strict' | 'accept-new'): Promise<void> {
+  if (flags.output !== undefined) await checkReportPath(flags.output);
+  if (flags.sshConfig !== undefined) await checkReadable('--ssh-config', flags.sshConfig);
+  for (const [index, file] of (flags.knownHosts ?? []).entries())
+    await checkReadable('--known-hosts', file, hostKeys === 'accept-new' && index === 0);
+}
+
+async function checkReadable(flag: string, file: string, mayLack = false): Promise<void> {
+  try {
+    if ((await stat(file)).isDirectory()) throw new Error('it is a folder');
+    await access(file, constants.R_OK);
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' && mayLack) return;
+    const why =
+      code === 'ENOENT' ? 'it does not exist' : code === 'EACCES' ? 'it is not readable for you' : message;
+    throw new FleetError({ code: 'E_FILE', message: `${flag} ${file}: ${why}` });
   }
 }
 

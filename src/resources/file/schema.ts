@@ -11,6 +11,11 @@ const absolutePath = text
         .split('/')
         .some((part) => part === '' || part === '.' || part === '..'),
     "must be written plainly: no '.', '..', double or trailing slash",
+  )
+  .refine(
+    (path) =>
+      Buffer.byteLength(path) < 4096 && path.split('/').every((part) => Buffer.byteLength(part) <= 255),
+    'is longer than Linux takes: 4095 bytes, and 255 between two slashes',
   );
 
 const mode = z
@@ -91,6 +96,13 @@ export const fileSchema = z
         code: 'custom',
         path: given.length > 1 ? [given[1]!] : [],
         message: `a file needs one of content, src and template; ${given.length === 0 ? 'none is' : `${given.join(' and ')} are`} given`,
+      });
+    // /etc, /usr, /home: a variable that was empty, not a wish.
+    if (file.recurse === true && file.path.lastIndexOf('/') === 0)
+      context.addIssue({
+        code: 'custom',
+        path: ['path'],
+        message: 'with recurse it must be deeper than a folder directly below /',
       });
     if (file.state === 'link' && file.target === undefined)
       context.addIssue({ code: 'custom', path: [], message: 'a link needs target' });

@@ -77,7 +77,7 @@ export function login(stream: Duplex, request: LoginRequest): Promise<Login> {
       phase = name;
       clearTimeout(timer);
       timer = setTimeout(() => {
-        const hint = 'is it overloaded, or is it no ssh server? raise --connect-timeout if it is only slow';
+        const hint = 'is it overloaded, or is it no ssh server?';
         fail(failure(host, 'E_TIMEOUT', `${where} did not get through the ${name} in ${seconds} s`, hint));
       }, seconds * 1000);
     };

@@ -96,7 +96,9 @@ export class SshConfig {
   }
 
   private askSsh(host: string, alias: string, given: { port?: number; user?: string }): Promise<SshSettings> {
-    const args = ['-G'];
+    // Debugging tells of commands that a Match would run; false is the shell that would run them.
+    const args = ['-G', '-v'];
+    const env = { ...process.env, SHELL: '/bin/false' };
     // ssh takes the home folder from the passwd file; an operator who sets HOME means the file there.
     if (this.file) args.push('-F', this.file);
     else if (homedir() !== userInfo().homedir) args.push('-F', join(homedir(), '.ssh/config'));
@@ -107,9 +109,19 @@ export class SshConfig {
       const child = execFile(
         'ssh',
         args,
-        { timeout: 10_000, maxBuffer: 1 << 20 },
-        (error, stdout, stderr) => {
+        { timeout: 10_000, maxBuffer: 1 << 20, env },
+        (error, stdout, debug) => {
+          if (/^debug1: Executing command: /m.test(debug))
+            return reject(
+              failure(
+                host,
+                'E_INVENTORY',
+                'the ssh configuration runs a command to decide what holds for this host (Match exec), which is not supported',
+                'name a file without it by --ssh-config, or say there by Match host what you mean',
+              ),
+            );
           if (!error) return resolve(parseSshG(stdout));
+          const stderr = debug.replace(/^(?:debug\d:|OpenSSH_)[^\n]*\n/gm, '');
           const missing = (error as NodeJS.ErrnoException).code === 'ENOENT';
           reject(
             failure(

@@ -35,13 +35,8 @@ export async function resolveTarget(
 ): Promise<SshTarget> {
   const vars = host.connection;
   const alias = vars.address ?? host.name;
-  const bad = (what: string, value: string) =>
-    failure(
-      host.name,
-      'E_INVENTORY',
-      `${what} '${printable(value)}' can not be`,
-      'letters, digits and . _ - : are taken',
-    );
+  const bad = (what: string, value: string, hint = 'letters, digits and . _ - : are taken') =>
+    failure(host.name, 'E_INVENTORY', `${what} '${printable(value)}' can not be`, hint);
   if (!NAME.test(alias)) throw bad('the address', alias);
   if (vars.user !== undefined && !NAME.test(vars.user)) throw bad('the user', vars.user);
   const settings = await config.resolve(host.name, alias, {
@@ -51,7 +46,7 @@ export async function resolveTarget(
   if (!NAME.test(settings.hostname)) throw bad('the address', settings.hostname);
   if (!NAME.test(settings.user)) throw bad('the user', settings.user);
   if (!Number.isInteger(settings.port) || settings.port < 1 || settings.port > 65535)
-    throw bad('the port', String(settings.port));
+    throw bad('the port', String(settings.port), 'a number from 1 to 65535');
   if (vars.jump === undefined && settings.proxyCommand !== null)
     throw failure(
       host.name,

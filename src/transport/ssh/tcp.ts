@@ -42,7 +42,7 @@ export function openTcp(
       });
     const onAbort = () => fail(failure(host, 'E_INTERRUPTED', `interrupted while connecting to ${where}`));
     const timer = setTimeout(() => {
-      const hint = 'is it up, and is its port open to you? raise --connect-timeout if it is only far';
+      const hint = 'is it up, and is its port open to you?';
       fail(failure(host, 'E_TIMEOUT', `${where} did not answer in ${seconds} s`, hint));
     }, seconds * 1000);
     signal?.addEventListener('abort', onAbort, { once: true });

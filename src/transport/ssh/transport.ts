@@ -69,8 +69,9 @@ class SshTransport implements Transport {
 
   async connect(host: Host, signal?: AbortSignal): Promise<Connection> {
     try {
-      const target = await resolveTarget(host, this.config, this.options.knownHostsFiles ?? null);
-      const { stream, login } = await this.open(target, [host.name], signal);
+      const target = await this.target(host);
+      await this.refuseCircle(target);
+      const { stream, login } = await this.open(target, signal);
       const ask = this.options.becomePassword;
       const connection = new SshConnection({
         host: host.name,
@@ -98,23 +99,42 @@ class SshTransport implements Transport {
     }
   }
 
-  private async open(target: SshTarget, chain: readonly string[], signal?: AbortSignal): Promise<Opened> {
+  /** Before anything is opened: hosts of a circle that share their hops would wait for each other for ever. */
+  private async refuseCircle(target: SshTarget): Promise<void> {
+    const chain = [target.host];
+    for (let at = target; at.jump !== null; ) {
+      const hops = this.hops(at);
+      const again = hops.find((hop) => chain.includes(hop.name));
+      if (again !== undefined)
+        throw failure(
+          target.host,
+          'E_INVENTORY',
+          `jump hosts go round in a circle: ${[...chain, again.name].join(' → ')}`,
+          'correct jump in the inventory, or ProxyJump in the ssh configuration',
+        );
+      // Later hops are reached through the first, whatever is said of them.
+      chain.push(hops[0]!.name);
+      at = await this.target(hops[0]!);
+    }
+  }
+
+  private hops({ host, jump }: SshTarget): Host[] {
+    return parseJump(host, jump ?? '', this.options.inventory ?? (() => undefined));
+  }
+
+  private target(host: Host): Promise<SshTarget> {
+    return resolveTarget(host, this.config, this.options.knownHostsFiles ?? null);
+  }
+
+  private async open(target: SshTarget, signal?: AbortSignal): Promise<Opened> {
     const { host, address, port } = target;
     if (target.jump === null)
       return this.dial(target, () => openTcp(host, address, port, this.deadlines.connect, signal), signal);
-    const hops = parseJump(host, target.jump, this.options.inventory ?? (() => undefined));
     let through: Opened | null = null;
     let path = '';
-    for (const hop of hops) {
-      if (chain.includes(hop.name))
-        throw failure(
-          host,
-          'E_INVENTORY',
-          `jump hosts go round in a circle: ${[...chain, hop.name].join(' → ')}`,
-          'correct jump in the inventory, or ProxyJump in the ssh configuration',
-        );
+    for (const hop of this.hops(target)) {
       path += `,${hop.name}/${hop.connection.user ?? ''}/${hop.connection.port ?? ''}`;
-      through = await this.jump(path, hop, through, [...chain, hop.name], signal);
+      through = await this.jump(path, hop, through, signal);
     }
     return this.dialThrough(target, through!, signal);
   }
@@ -164,16 +184,10 @@ class SshTransport implements Transport {
   }
 
   /** The shared connection to a hop; made anew when it broke. Its first user's signal does not end it for others. */
-  private async jump(
-    path: string,
-    hop: Host,
-    before: Opened | null,
-    chain: readonly string[],
-    signal?: AbortSignal,
-  ): Promise<Opened> {
+  private async jump(path: string, hop: Host, before: Opened | null, signal?: AbortSignal): Promise<Opened> {
     let opened = this.jumps.get(path);
     if (!opened) {
-      opened = this.openJump(hop, before, chain);
+      opened = this.openJump(hop, before);
       this.jumps.set(path, opened);
       const forget = () => this.jumps.delete(path);
       opened.then(({ login }) => {
@@ -192,8 +206,8 @@ class SshTransport implements Transport {
     ]);
   }
 
-  private async openJump(hop: Host, before: Opened | null, chain: readonly string[]): Promise<Opened> {
-    const target = await resolveTarget(hop, this.config, this.options.knownHostsFiles ?? null);
-    return before === null ? this.open(target, chain) : this.dialThrough(target, before);
+  private async openJump(hop: Host, before: Opened | null): Promise<Opened> {
+    const target = await this.target(hop);
+    return before === null ? this.open(target) : this.dialThrough(target, before);
   }
 }

@@ -26,7 +26,24 @@ export class BuiltCli {
 
   /** Runs it in the repository's folder, without a terminal; `leaves` reads no further than the first byte. */
   run(args: readonly string[], { leaves = false } = {}): Promise<Output> {
-    const child = spawn(process.execPath, [join(this.#folder, 'dist/cli.js'), ...args], {
+    return this.#spawn([process.execPath, join(this.#folder, 'dist/cli.js'), ...args], leaves);
+  }
+
+  /** Runs a line of bash, in which `"$@"` is the CLI with these arguments. */
+  shell(line: string, args: readonly string[]): Promise<Output> {
+    return this.#spawn([
+      'bash',
+      '-c',
+      line,
+      'bash',
+      process.execPath,
+      join(this.#folder, 'dist/cli.js'),
+      ...args,
+    ]);
+  }
+
+  #spawn([command, ...args]: readonly string[], leaves = false): Promise<Output> {
+    const child = spawn(command!, args, {
       cwd: repository,
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, NO_COLOR: '1' },

@@ -134,3 +134,73 @@ describe('schema', () => {
     expect(output.stderr).toContain('did you mean "playbook"?');
   });
 });
+
+describe('what flags name is looked at before any host is contacted', () => {
+  const file = (name: string, content: string, mode = 0o600) => {
+    const path = join(folder, name);
+    writeFileSync(path, content, { mode });
+    return path;
+  };
+  const facts = (...flags: string[]) => cli.run(['facts', '-i', good, '--json', ...flags]);
+
+  it.for([
+    ['an ssh configuration that is not there', '--ssh-config', '/nonexistent/config', 'E_FILE'],
+    ['an ssh configuration that is a folder', '--ssh-config', '/etc', 'E_FILE'],
+    ['known hosts that are not there', '--known-hosts', '/nonexistent/known_hosts', 'E_FILE'],
+    ['known hosts that are a folder', '--known-hosts', '/etc', 'E_FILE'],
+    ['a password file without end', '--become-password-file', '/dev/zero', 'E_USAGE'],
+    ['a password file that is not there', '--become-password-file', '/nonexistent/pw', 'E_FILE'],
+  ] as const)('%s', slow, async ([, flag, value, code]) => {
+    const output = await facts(flag, value);
+    expect(output, output.stderr).toMatchObject({ status: 64, stdout: '' });
+    expect(output.stderr).toContain(`error[${code}]`);
+    expect(output.stderr).not.toContain('hv01');
+  });
+
+  it('a report that could not be written', slow, async () => {
+    const path = file('p.yaml', '- hosts: all\n  tasks: [{ file: { path: /x, content: a } }]\n');
+    for (const target of ['/nonexistent/report', '/etc', '', `${path}/report`]) {
+      const output = await cli.run(['audit', path, '-i', good, '--output', target]);
+      expect(output, target).toMatchObject({ status: 64, stdout: '' });
+      expect(output.stderr).toContain('error[E_FILE]');
+      expect(output.stderr).not.toContain('hv01');
+    }
+  });
+
+  it('passwords that can be none', slow, async () => {
+    for (const text of ['\n', 'a\0b\n', `${'x'.repeat(5000)}\n`])
+      expect(await facts('--become-password-file', file('pw', text))).toMatchObject({ status: 64 });
+  });
+
+  it('a flag that takes files does not take the playbook', slow, async () => {
+    const path = file('q.yaml', '- hosts: hv9*\n');
+    const output = await cli.run(['plan', '-i', good, '--known-hosts', '/dev/null', path]);
+    expect(output.status).toBe(64);
+    expect(output.stderr).toContain('q.yaml');
+  });
+});
+
+describe('what can not be written', () => {
+  it('a reader that leaves early changes nothing', slow, async () => {
+    const output = await cli.shell(`"$@" | head -c 1 >/dev/null; echo "\${PIPESTATUS[0]}"`, [
+      'inventory',
+      '-i',
+      good,
+      '--json',
+    ]);
+    expect(output).toMatchObject({ stdout: '0\n', stderr: '' });
+  });
+
+  it('a full disk is told, and is not exit 0', slow, async () => {
+    for (const args of [
+      ['inventory', '-i', good],
+      ['schema', 'playbook'],
+      ['validate', 'playbooks/site.yaml'],
+    ]) {
+      const output = await cli.shell('"$@" >/dev/full', args);
+      expect(output.status, args[0]).toBe(70);
+      expect(output.stderr).toContain('ENOSPC');
+      expect(output.stderr).not.toMatch(/^\s+at |node:/m);
+    }
+  });
+});

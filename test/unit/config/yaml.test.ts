@@ -91,7 +91,7 @@ describe('refused', () => {
     ['nothing', '# only a comment\n', ['E_YAML 1:1']],
     ['a control character', 'a: "\u0007"\n', ['E_YAML 1:5']],
     ['an escaped NUL', 'a: "x\\0y"\n', ['E_YAML 1:4']],
-    ['several at once', 'a: 1\na: 2\n__proto__: 3\nb: 1\nb: 2\n', ['E_YAML 2:1', 'E_YAML 5:1']],
+    ['several at once', 'a: 1\na: 2\n__proto__: 3\nb: 1\nb: 2\n', ['E_YAML 2:1', 'E_YAML 3:1', 'E_YAML 5:1']],
   ])('%s', ([, text, expected]) => {
     expect(parseFindings(text)).toEqual(expected);
   });
@@ -138,4 +138,16 @@ describe('files', () => {
     ]);
     expect(await readFindings(file('utf16', Buffer.from('\ufeffa: 1\n', 'utf16le')))).toEqual(['E_YAML 1:1']);
   });
+});
+
+it('files with a fault at every character are refused', { timeout: 20_000 }, () => {
+  for (const text of ['&a '.repeat(40_000), '!a '.repeat(40_000), `[${','.repeat(40_000)}]`])
+    expect(parseFindings(text)).toHaveLength(20);
+  expect(parseFindings('#\n'.repeat(250_000))).toEqual(['E_YAML 200001:1']);
+});
+
+it('many keys in one map cost little, and one that stands twice is found', { timeout: 20_000 }, () => {
+  const lines = Array.from({ length: 20_000 }, (_, index) => `k${index}: 1`);
+  expect(parseFindings(lines.join('\n'))).toEqual([]);
+  expect(parseFindings([...lines, '"k7": 2'].join('\n'))).toEqual(['E_YAML 20001:1']);
 });

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { HostFacts } from '../../../src/facts/facts.ts';
 import { literal } from '../../../src/playbook/compiled.ts';
 import { compileCondition } from '../../../src/playbook/condition.ts';
 import { Problem, UnknownYet } from '../../../src/playbook/problem.ts';
@@ -97,5 +98,33 @@ describe('strict', () => {
     expect(problemOf(() => compileCondition(`${'('.repeat(5000)}a${')'.repeat(5000)}`)).code).toBe(
       'E_CONDITION',
     );
+  });
+});
+
+describe('an answer that takes too long', () => {
+  const slow = `${'a'.repeat(60)}!`;
+  it('is a problem of the condition, said once for all hosts', () => {
+    const condition = compileCondition('true && text.matches("^(a+)+$")');
+    const started = Date.now();
+    for (let host = 0; host < 5; host++)
+      expect(problemOf(() => condition.decide(scope({ text: slow })))).toEqual({
+        code: 'E_CONDITION',
+        offset: 8,
+      });
+    expect(Date.now() - started).toBeLessThan(4000);
+  });
+
+  it('by a host is a problem of that host alone', () => {
+    const decision = compileCondition('facts.hostname.matches("^(a+)+$")').decide(scope({}));
+    if (typeof decision === 'boolean') throw new Error('decided without facts');
+    const host = (hostname: string) => ({ hostname }) as unknown as HostFacts;
+    expect(problemOf(() => decision(host(slow)))).toMatchObject({ code: 'E_CONDITION' });
+    expect(decision(host('aaa'))).toBe(true);
+  });
+
+  it('loops in loops', () => {
+    const list = `[${Array.from({ length: 10 }, (_, index) => index).join(', ')}]`;
+    const nested = [...'abcdefgh'].reduce((inner, name) => `${list}.all(${name}, ${inner})`, 'n > 0');
+    expect(problemOf(() => decide(nested, { n: 1 }))).toMatchObject({ code: 'E_CONDITION' });
   });
 });

@@ -5,7 +5,7 @@ import { isAlive } from '../../setup/process-state.mjs';
 
 test('a process that ended is not alive, also before its parent has noticed', async () => {
   // The shell is replaced by a program that never waits for the child which it has by then.
-  const parent = spawn('sh', ['-c', 'true & echo $!; exec sleep 60'], {
+  const parent = spawn('sh', ['-c', 'sleep 0.3 & echo $!; exec sleep 60'], {
     stdio: ['ignore', 'pipe', 'ignore'],
   });
   try {

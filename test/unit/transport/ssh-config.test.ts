@@ -1,5 +1,8 @@
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { parseSshG } from '../../../src/transport/ssh/ssh-config.ts';
+import { parseSshG, SshConfig } from '../../../src/transport/ssh/ssh-config.ts';
 import { DEFAULT_IDENTITIES, evaluate, parseSshConfig } from '../../../src/transport/ssh/ssh-config-file.ts';
 
 const settings = (text: string, alias = 'hv1', given: { port?: number; user?: string } = {}) =>
@@ -80,5 +83,40 @@ describe('the output of ssh -G', () => {
       proxyCommand: 'nc a b',
       userKnownHostsFiles: ['/a', '/b'],
     });
+  });
+});
+
+describe('a configuration that ssh itself reads', () => {
+  it('runs no command of it: a Match that would is refused, one that does not get there is not', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'blkfleet-ssh-config-'));
+    try {
+      const file = join(folder, 'config');
+      const mark = join(folder, 'mark');
+      writeFileSync(
+        file,
+        `Match host hv1 exec "touch ${mark}"\n  User other\nMatch all\n  User me\n  Port 2222\n`,
+        { mode: 0o600 },
+      );
+      const config = new SshConfig(file);
+      await expect(config.resolve('hv1', 'hv1', {})).rejects.toMatchObject({ code: 'E_INVENTORY' });
+      expect(await config.resolve('hv2', 'hv2', {})).toMatchObject({ user: 'me', port: 2222 });
+      expect(existsSync(mark)).toBe(false);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+
+  it('what ssh says of a broken one is told without its debugging', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'blkfleet-ssh-config-'));
+    try {
+      const file = join(folder, 'config');
+      writeFileSync(file, 'Match nonsense\n', { mode: 0o600 });
+      const error = await new SshConfig(file).resolve('hv1', 'hv1', {}).catch((e) => e);
+      expect(error.code).toBe('E_INVENTORY');
+      expect(error.message).toContain('config');
+      expect(error.message).not.toMatch(/debug1|OpenSSH_/);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
 });
