@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type BootResult, bootKernel } from './boot.ts';
+import { drawFeatures, type Tally, tallyFeatures } from './feature-table.ts';
 import { kernelLines } from './lines.ts';
 import { type Prepared, prepareLine } from './prepare.ts';
 import {
@@ -19,6 +20,7 @@ const PREPARE_MS = 30 * 60_000;
 const BOOT_MS = 20 * 60_000;
 
 const rows: string[][] = [];
+const kernels: { name: string; features: Map<string, Tally> }[] = [];
 
 describe.each(kernelLines)('vhost_blk on kernel $line ($suite)', (line) => {
   let prepared: Prepared;
@@ -46,6 +48,7 @@ describe.each(kernelLines)('vhost_blk on kernel $line ($suite)', (line) => {
       timeoutMs: BOOT_MS,
     });
     report = readReport(result);
+    kernels.push({ name: image.release.replace(/\+.*|-amd64$/, ''), features: tallyFeatures(report.runs) });
     const total = (key: 'passed' | 'failed' | 'skipped') =>
       report.runs.reduce((sum, run) => sum + run[key], 0);
     const cases = total('passed') + total('failed');
@@ -92,4 +95,5 @@ describe.each(kernelLines)('vhost_blk on kernel $line ($suite)', (line) => {
 afterAll(() => {
   const heading = ['vhost_blk on', 'build warnings', 'check passed', 'dmesg', 'taint delta', 'build, boot'];
   showTable('kernel matrix', drawTable(heading, rows));
+  showTable('features of vhost_blk, cases passed on each kernel', drawFeatures(kernels));
 });

@@ -1,4 +1,5 @@
 import type { BootResult } from './boot.ts';
+import type { Tally } from './feature-table.ts';
 
 /** One run of vhost-blk-check in the guest. */
 export interface CheckRun {
@@ -10,6 +11,8 @@ export interface CheckRun {
   exit: number | null;
   /** The `not ok` lines. */
   failures: string[];
+  /** Feature → how its cases of this run ended. */
+  rows: Map<string, Tally>;
   /** Whether the module could be unloaded behind it: no reference was left. */
   unloaded: boolean;
   /** Pages that were pinned and not released, when it was unloaded. */
@@ -40,7 +43,16 @@ const MIB = 1024 * 1024;
 export const accountedBytes = 4 * (MIB + MIB + 2 * 4096) + 2 * MIB;
 
 /** Runs of the check program: name → what is done first, and its options. */
-const runs: readonly { name: string; options: string; before?: string; after?: string }[] = [
+interface RunPlan {
+  name: string;
+  options: string;
+  before?: string;
+  after?: string;
+  /** Kind of the disk: each case counts as one of this feature, too. */
+  backend?: 'bio backend' | 'file backend';
+}
+
+const runs: readonly RunPlan[] = [
   { name: 'features', options: '--features' },
   { name: 'quick', options: '--quick --record' },
   { name: 'recorded', options: '--recorded' },
@@ -126,10 +138,12 @@ export function readReport(result: BootResult): GuestReport {
   };
   const taints: number[] = [];
   let current: CheckRun | undefined;
+  let features: string[] = [];
   for (const line of result.output.split('\n')) {
     const mark = /^@@(\w+) ?(.*)$/.exec(line);
     if (mark?.[1] === 'run') {
       current = newRun(mark[2]!);
+      features = [];
       report.runs.push(current);
     } else if (mark?.[1] === 'end') current = undefined;
     else if (mark?.[1] === 'ended' && current) current.exit = Number(mark[2]);
@@ -138,7 +152,10 @@ export function readReport(result: BootResult): GuestReport {
     else if (mark?.[1] === 'taint') taints.push(Number(mark[2]));
     else if (mark?.[1] === 'held') report.heldWhileOpen = true;
     else if (mark?.[1] === 'accounted') report.accounted = Number(mark[2]);
-    else if (current) countLine(current, line);
+    else if (current && line.startsWith('# row: ')) {
+      const backend = runs.find(({ name }) => name === current?.name)?.backend ?? 'bio backend';
+      features = [...new Set([line.slice('# row: '.length), backend])];
+    } else if (current) countLine(current, features, line);
   }
   const [before, after] = taints;
   if (before !== undefined && after !== undefined) report.taint = taintLetters(after & ~before);
@@ -149,15 +166,24 @@ export function readReport(result: BootResult): GuestReport {
 export const runNames = runs.map((run) => run.name);
 
 function newRun(name: string): CheckRun {
-  return { name, passed: 0, failed: 0, skipped: 0, exit: null, failures: [], unloaded: false, pinned: null };
+  const counts = { passed: 0, failed: 0, skipped: 0 };
+  return { name, ...counts, exit: null, failures: [], rows: new Map(), unloaded: false, pinned: null };
 }
 
-function countLine(run: CheckRun, line: string): void {
+function countLine(run: CheckRun, features: readonly string[], line: string): void {
+  let ended: keyof Tally;
   if (line.startsWith('not ok ')) {
-    run.failed++;
+    ended = 'failed';
     run.failures.push(line);
-  } else if (/^ok .* # skipped: /.test(line)) run.skipped++;
-  else if (line.startsWith('ok ')) run.passed++;
+  } else if (/^ok .* # skipped: /.test(line)) ended = 'skipped';
+  else if (line.startsWith('ok ')) ended = 'passed';
+  else return;
+  run[ended]++;
+  for (const row of features) {
+    const tally = run.rows.get(row) ?? { passed: 0, failed: 0, skipped: 0 };
+    tally[ended]++;
+    run.rows.set(row, tally);
+  }
 }
 
 const splat =

@@ -132,6 +132,7 @@ static void run_available_before_start(const struct disk *disk, const struct che
 
 void suite_add_bases(struct suite *suite)
 {
+	unsigned first = suite->count;
 	struct check_case *added;
 
 	added = suite_add(suite, GROUP_FULL | GROUP_QUICK, run_idle, "stop tells the exact index");
@@ -152,4 +153,5 @@ void suite_add_bases(struct suite *suite)
 				  "requests made available before the start%s", suffix);
 		added->options.event_idx = event_idx;
 	}
+	suite_set_row(suite, first, ROW_CHANGE);
 }
