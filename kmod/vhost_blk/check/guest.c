@@ -39,6 +39,7 @@ void guest_create(struct guest *guest, const struct guest_options *options)
 		guest->features |= 1ull << VIRTIO_RING_F_EVENT_IDX;
 	if (ioctl(guest->vhost, VHOST_GET_FEATURES, &offered))
 		fail_errno("VHOST_GET_FEATURES");
+	guest->features |= options->wants & offered;
 	if (guest->features & ~offered)
 		fail("expected features %#llx, saw %#llx offered", (unsigned long long)guest->features,
 		     (unsigned long long)offered);
@@ -83,9 +84,50 @@ uint16_t guest_stop_queue(const struct guest *guest, unsigned queue)
 	return (uint16_t)state.num;
 }
 
+void guest_set_base(const struct guest *guest, unsigned queue, uint16_t base)
+{
+	struct vhost_vring_state state = { queue, base };
+
+	if (ioctl(guest->vhost, VHOST_SET_VRING_BASE, &state))
+		fail_errno("VHOST_SET_VRING_BASE %u of queue %u", base, queue);
+}
+
+void guest_limits(const struct guest *guest, int fd, struct vhost_blk_limits *limits)
+{
+	memset(limits, 0, sizeof(*limits));
+	limits->size = sizeof(*limits);
+	limits->fd = fd;
+	if (!ioctl(guest->vhost, VHOST_BLK_GET_LIMITS, limits))
+		return;
+	if (errno != ENOTTY)
+		fail_errno("VHOST_BLK_GET_LIMITS");
+	memset(limits, 0, sizeof(*limits));
+}
+
+int guest_spread(const struct guest *guest, unsigned workers)
+{
+	unsigned id[GUEST_MAX_QUEUES];
+
+	for (unsigned i = 0; i < workers; i++) {
+		struct vhost_worker_state worker = { 0 };
+
+		if (ioctl(guest->vhost, VHOST_NEW_WORKER, &worker))
+			return -1;
+		id[i] = worker.worker_id;
+	}
+	for (unsigned i = 0; i < guest->queues; i++) {
+		struct vhost_vring_worker attach = { i, id[i % workers] };
+
+		if (ioctl(guest->vhost, VHOST_ATTACH_VRING_WORKER, &attach))
+			return -1;
+	}
+	return 0;
+}
+
 void guest_close(struct guest *guest)
 {
 	close(guest->vhost);
+	memory_expect_untouched(&guest->memory);
 	for (unsigned i = 0; i < guest->queues; i++)
 		ring_destroy(&guest->ring[i]);
 	memory_destroy(&guest->memory);

@@ -29,6 +29,8 @@ static void add_all(struct suite *suite)
 	suite_add_hostile_memory(suite);
 	suite_add_hostile_ioctls(suite);
 	suite_add_lifecycle(suite);
+	suite_add_matrix(suite);
+	suite_add_model(suite);
 }
 
 static bool chosen(const struct options *options, const struct check_case *one)

@@ -50,7 +50,8 @@ static const char usage[] =
 	"Exit: 0 all passed, 1 a case failed, 2 the check could not run.\n";
 
 enum { OPT_QUICK = 256, OPT_FULL, OPT_HOSTILE, OPT_LIFECYCLE, OPT_MATRIX, OPT_MODEL, OPT_FUZZ, OPT_ONLY, OPT_LIST,
-       OPT_DEVICE, OPT_DESTROY, OPT_TIMEOUT, OPT_LONG, OPT_REQUESTS, OPT_SEED, OPT_RECORD, OPT_RECORDED, OPT_FEATURES, OPT_VERSION, OPT_HELP };
+       OPT_DEVICE, OPT_DESTROY, OPT_TIMEOUT, OPT_LONG, OPT_REQUESTS, OPT_SEED, OPT_RECORD, OPT_RECORDED, OPT_FEATURES,
+       OPT_VERSION, OPT_HELP };
 
 static const struct option long_options[] = {
 	{ "quick", no_argument, NULL, OPT_QUICK },
