@@ -228,8 +228,8 @@ static void expect_zero(const char *data, size_t bytes, uint64_t sector)
 {
 	for (size_t i = 0; i < bytes; i++)
 		if (data[i])
-			fail("expected zeroes, saw byte %zu from sector %llu to be %#04x", i, (unsigned long long)sector,
-			     (unsigned char)data[i]);
+			fail("expected zeroes, saw byte %zu from sector %llu to be %#04x", i,
+			     (unsigned long long)sector, (unsigned char)data[i]);
 }
 
 static void verify_disk(const struct matrix *matrix, const struct combination *one)

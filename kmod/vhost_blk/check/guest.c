@@ -13,12 +13,19 @@
 
 #include "report.h"
 
+int open_vhost(void)
+{
+	int fd = open(VHOST_BLK_DEVICE, O_RDWR | O_CLOEXEC);
+
+	if (fd < 0)
+		fail_errno("can not open " VHOST_BLK_DEVICE);
+	return fd;
+}
+
 void guest_open(struct guest *guest)
 {
 	memset(guest, 0, sizeof(*guest));
-	guest->vhost = open(VHOST_BLK_DEVICE, O_RDWR | O_CLOEXEC);
-	if (guest->vhost < 0)
-		fail_errno("can not open " VHOST_BLK_DEVICE);
+	guest->vhost = open_vhost();
 	if (ioctl(guest->vhost, VHOST_SET_OWNER))
 		fail_errno("VHOST_SET_OWNER");
 }

@@ -34,13 +34,16 @@ struct guest_options {
 };
 
 /*
- * Makes @workers workers and spreads the queues of a guest that has no backend yet over them. Returns 0, or -1 with errno:
- * ENOTTY from a module that has no such call.
+ * Makes @workers workers and spreads the queues of a guest that has no backend yet over them. Returns 0, or -1 with
+ * errno: ENOTTY from a module that has no such call.
  */
 int guest_spread(const struct guest *guest, unsigned workers);
 
 /* VHOST_BLK_GET_LIMITS of @fd; all 0 from a module that has no such call. Fails the case on any other error. */
 void guest_limits(const struct guest *guest, int fd, struct vhost_blk_limits *limits);
+
+/* A descriptor of the device; fails the case when there is none to be had. */
+int open_vhost(void);
 
 /* Opens the device and becomes its owner; nothing else is set. */
 void guest_open(struct guest *guest);

@@ -31,6 +31,7 @@ static void add_all(struct suite *suite)
 	suite_add_lifecycle(suite);
 	suite_add_matrix(suite);
 	suite_add_model(suite);
+	suite_add_fuzz(suite);
 }
 
 static bool chosen(const struct options *options, const struct check_case *one)

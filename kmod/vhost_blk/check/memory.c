@@ -63,8 +63,8 @@ void memory_expect_untouched(const struct memory *memory)
 	for (unsigned i = 0; i <= MEMORY_REGIONS; i++)
 		for (unsigned byte = 0; byte < CANARY_BYTES; byte++)
 			if ((unsigned char)canary(memory, i)[byte] != CANARY)
-				fail("expected memory beside the guest's to stay, saw byte %u %s region %u change", byte,
-				     i ? "behind" : "before", i ? i - 1 : 0);
+				fail("expected memory beside the guest's to stay, saw byte %u %s region %u change",
+				     byte, i ? "behind" : "before", i ? i - 1 : 0);
 }
 
 int memory_register(const struct memory *memory, int vhost)

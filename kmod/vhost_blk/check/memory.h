@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Guest memory: a memfd mapped in several places, so that a guest physical address never equals the address it is
- * mapped at, and two regions that are neighbours for the guest are not neighbours for the host. Before, between and behind
- * them lies memory of the owner that is not the guest's, which nothing that the device does may change.
+ * mapped at, and two regions that are neighbours for the guest are not neighbours for the host. Before, between and
+ * behind them lies memory of the owner that is not the guest's, which nothing that the device does may change.
  */
 #ifndef VHOST_BLK_CHECK_MEMORY_H
 #define VHOST_BLK_CHECK_MEMORY_H
