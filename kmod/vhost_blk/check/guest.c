@@ -62,6 +62,22 @@ void guest_create(struct guest *guest, const struct guest_options *options)
 	}
 }
 
+void guest_adopt(struct guest *guest)
+{
+	guest->vhost = open_vhost();
+	if (ioctl(guest->vhost, VHOST_SET_OWNER))
+		fail_errno("VHOST_SET_OWNER");
+	if (ioctl(guest->vhost, VHOST_SET_FEATURES, &guest->features))
+		fail_errno("VHOST_SET_FEATURES %#llx", (unsigned long long)guest->features);
+	if (memory_register(&guest->memory, guest->vhost))
+		fail_errno("VHOST_SET_MEM_TABLE");
+	for (unsigned i = 0; i < guest->queues; i++) {
+		if (ring_register(&guest->ring[i], guest->vhost))
+			fail_errno("queue %u can not be set up", i);
+		guest_set_base(guest, i, ring_used_idx(&guest->ring[i]));
+	}
+}
+
 int guest_set_backend(const struct guest *guest, unsigned queue, int fd)
 {
 	struct vhost_vring_file backend = { queue, fd };

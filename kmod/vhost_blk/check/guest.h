@@ -51,6 +51,12 @@ void guest_open(struct guest *guest);
 /* guest_open() plus features, memory and rings, ready for guest_attach(). */
 void guest_create(struct guest *guest, const struct guest_options *options);
 
+/*
+ * Opens the device for a guest whose memory and rings are those of a predecessor that is gone: each queue goes on at
+ * its used index.
+ */
+void guest_adopt(struct guest *guest);
+
 /* Gives a backend to @queue (or VHOST_BLK_ALL_VQS); fd -1 takes it away. Returns 0 or -1 with errno. */
 int guest_set_backend(const struct guest *guest, unsigned queue, int fd);
 

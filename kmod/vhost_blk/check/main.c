@@ -32,6 +32,9 @@ static void add_all(struct suite *suite)
 	suite_add_matrix(suite);
 	suite_add_model(suite);
 	suite_add_fuzz(suite);
+	suite_add_restarts(suite);
+	suite_add_owner(suite);
+	suite_add_faults(suite);
 }
 
 static bool chosen(const struct options *options, const struct check_case *one)

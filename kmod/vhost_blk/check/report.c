@@ -18,8 +18,47 @@ void report_to(int fd)
 	remark[0] = '\0';
 }
 
+#define MAX_UNDO 8
+
+static struct {
+	void (*undo)(void *);
+	void *argument;
+} undos[MAX_UNDO];
+
+void at_end(void (*undo)(void *), void *argument)
+{
+	for (unsigned i = 0; i < MAX_UNDO; i++) {
+		if (undos[i].undo)
+			continue;
+		undos[i].undo = undo;
+		undos[i].argument = argument;
+		return;
+	}
+	undo(argument);
+	fail("the check itself is wrong: too much to undo");
+}
+
+void not_at_end(void (*undo)(void *), void *argument)
+{
+	for (unsigned i = 0; i < MAX_UNDO; i++)
+		if (undos[i].undo == undo && undos[i].argument == argument)
+			undos[i].undo = NULL;
+}
+
+static void undo_all(void)
+{
+	for (unsigned i = MAX_UNDO; i--;) {
+		void (*undo)(void *) = undos[i].undo;
+
+		undos[i].undo = NULL;
+		if (undo)
+			undo(undos[i].argument);
+	}
+}
+
 static _Noreturn void end(const struct verdict *verdict)
 {
+	undo_all();
 	if (report_fd < 0) {
 		fprintf(stderr, "vhost-blk-check: %s\n", verdict->text);
 		exit(2);

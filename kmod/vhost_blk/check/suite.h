@@ -69,6 +69,7 @@ void suite_add_lifecycle(struct suite *suite);
 void suite_add_matrix(struct suite *suite);
 void suite_add_model(struct suite *suite);
 void suite_add_fuzz(struct suite *suite);
+void suite_add_restarts(struct suite *suite);
 void suite_add_owner(struct suite *suite);
 void suite_add_faults(struct suite *suite);
 
