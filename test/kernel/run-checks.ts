@@ -52,12 +52,18 @@ interface RunPlan {
   backend?: 'bio backend' | 'file backend';
 }
 
+/** How much is tried: enough to find what breaks at once, or, where all of it shall run, millions of requests. */
+const long = process.env.BLKFLEET_TEST_FULL === '1';
+
 const runs: readonly RunPlan[] = [
   { name: 'features', options: '--features' },
   { name: 'quick', options: '--quick --record' },
   { name: 'recorded', options: '--recorded' },
   { name: 'full', options: '--full' },
   { name: 'hostile', options: '--hostile' },
+  { name: 'matrix', options: `--matrix ${long ? '--long 4' : ''}` },
+  { name: 'model', options: `--model ${long ? '--long 20' : ''}` },
+  { name: 'fuzz', options: `--fuzz ${long ? '--long 6' : ''}` },
   { name: 'lifecycle', options: '--lifecycle' },
   // A disk that takes its time: requests really are in flight when the queue stops or the owner dies.
   { name: 'slow disk', options: '--quick --lifecycle --device /dev/nullb0', before: slowDisk() },
@@ -70,8 +76,8 @@ const runs: readonly RunPlan[] = [
   },
 ];
 
-/** Modules that the checks need, and null_blk for a disk with a delay. */
-export const checkModules = ['loop', 'null_blk'];
+/** Modules that the checks need: a scratch disk, one with a delay that can be removed, and those of the device mapper. */
+export const checkModules = ['loop', 'null_blk', 'dm_mod', 'dm_delay'];
 
 /** null_blk makes no disk of its own then; configfs, which every line has, sets the delay. */
 export const checkModuleParameters = { null_blk: 'nr_devices=0' };
@@ -95,6 +101,7 @@ pinned() {
 	echo 1 >/proc/sys/vm/stat_refresh
 	awk '/^nr_foll_pin_acquired/ { a = $2 } /^nr_foll_pin_released/ { r = $2 } END { print "@@pinned " a - r }' /proc/vmstat
 }
+mount -t configfs configfs /sys/kernel/config
 insmod /vhost_blk.ko || exit 1
 exec 3<>/dev/vhost-blk
 rmmod vhost_blk 2>/dev/null || echo "@@held"
@@ -106,8 +113,7 @@ echo "@@taint $(cat /proc/sys/kernel/tainted)"
 }
 
 function slowDisk(): string {
-  return `mount -t configfs configfs /sys/kernel/config
-slow=/sys/kernel/config/nullb/nullb0
+  return `slow=/sys/kernel/config/nullb/nullb0
 mkdir $slow
 for setting in memory_backed=1 size=64 blocksize=512 irqmode=2 completion_nsec=3000000 hw_queue_depth=16 power=1; do
 	echo "\${setting#*=}" >"$slow/\${setting%%=*}"

@@ -201,8 +201,8 @@ static void expect_no_backing(const struct disk *disk)
 }
 
 /*
- * The loop device is told to let go of its file, with requests on their way. While somebody else has it open (self->count)
- * it stays until its last user, the virtqueue, has gone; else it is the kernel's choice to make it fail at once.
+ * The loop device is told to let go of its file, with requests on their way. While somebody else has it open
+ * (self->count) it stays until its last user, the virtqueue, has gone; else it is the kernel's choice to make it fail.
  */
 static void run_loop_detached(const struct disk *unused, const struct check_case *self)
 {
@@ -318,7 +318,8 @@ void suite_add_faults(struct suite *suite)
 	suite_add(suite, GROUP_LIFECYCLE, run_bad_sectors, "disk that fails for some sectors");
 	suite_add(suite, GROUP_LIFECYCLE, run_swap, "disk swapped for one that fails, in flight")->count = 5;
 	suite_add(suite, GROUP_LIFECYCLE, run_loop_detached, "loop device detached while attached");
-	suite_add(suite, GROUP_LIFECYCLE, run_loop_detached, "loop device with two users detached while attached")->count = 1;
+	suite_add(suite, GROUP_LIFECYCLE, run_loop_detached, "loop device with two users detached while attached")
+		->count = 1;
 	suite_add(suite, GROUP_LIFECYCLE, run_removed, "disk removed with requests in flight");
 	suite_set_row(suite, first, ROW_SAFETY);
 }

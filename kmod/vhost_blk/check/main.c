@@ -143,7 +143,7 @@ int main(int argc, char **argv)
 	if (options.action == ACTION_RECORDED)
 		return stamp_current(stamp) && stamp_matches(stamp) ? 0 : 1;
 	if (options.action == ACTION_FEATURES) {
-		features_print();
+		features_print(options.device);
 		return 0;
 	}
 	add_all(&suite);

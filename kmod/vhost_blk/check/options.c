@@ -44,7 +44,7 @@ static const char usage[] =
 	"\n"
 	"  --record         after a pass, note module and kernel in /var/lib/blkfleet/checked/vhost_blk\n"
 	"  --recorded       exit 0 if that note fits the loaded module and running kernel, else 1\n"
-	"  --features       print the features the module offers\n"
+	"  --features       print what the module offers: features, calls, parameters; with --device the limits of DEV\n"
 	"  --version, --help\n"
 	"\n"
 	"Exit: 0 all passed, 1 a case failed, 2 the check could not run.\n";
