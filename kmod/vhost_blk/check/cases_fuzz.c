@@ -15,6 +15,7 @@
 
 #include "effort.h"
 #include "fuzz.h"
+#include "hostile.h"
 #include "suite.h"
 
 #define ENTRIES 256u
@@ -23,6 +24,9 @@
 /* The device has this long to go on with a ring that says nothing sensible about what there is to do. */
 #define STALL_MS 4
 #define LOOK_AT_CANARIES_ONE_IN 32
+
+/* How a round is damaged: not at all, so that what is available stays known, or anyhow. */
+enum damage { NONE, CONFINED, ANY };
 
 /* What a case does beside good requests. */
 enum { WRECK = 1, MUTATE = 2, IOCTLS = 4 };
@@ -154,7 +158,7 @@ static uint32_t any_type(uint64_t *state)
 }
 
 /* Returns false when there is no room for more. */
-static bool add_any(struct fuzz *fuzz, bool wreck)
+static bool add_any(struct fuzz *fuzz, enum damage damage)
 {
 	uint32_t type = any_type(&fuzz->state);
 	uint32_t bytes = SECTOR * (1 + chance_below(&fuzz->state, chance_below(&fuzz->state, 8) ? 16 : 128));
@@ -175,8 +179,8 @@ static bool add_any(struct fuzz *fuzz, bool wreck)
 	head = ring_add(ring, &fuzz->guest.memory, request->spans, request->readable, request->writable, request->table,
 			request);
 	fuzz->requests++;
-	if (wreck && !chance_below(&fuzz->state, WRECK_ONE_IN))
-		fuzz_wreck_request(&fuzz->state, &fuzz->guest, request, head);
+	if (fuzz->what & WRECK && damage != NONE && !chance_below(&fuzz->state, WRECK_ONE_IN))
+		fuzz_wreck_request(&fuzz->state, &fuzz->guest, request, head, damage == CONFINED);
 	return true;
 }
 
@@ -201,12 +205,12 @@ static unsigned answered(const struct ring *ring, uint16_t base, unsigned reques
 	return count <= requests ? count : 0;
 }
 
-/* Until all is answered, the ring is broken, or nothing goes on. */
-static void settle(struct fuzz *fuzz, uint16_t base, unsigned requests)
+/* Until all is answered or the ring is broken; where memory may say anything, until nothing goes on. */
+static void settle(struct fuzz *fuzz, uint16_t base, unsigned requests, bool must)
 {
 	struct ring *ring = &fuzz->guest.ring[0];
 	struct pollfd fds[2] = { { .fd = ring->call, .events = POLLIN }, { .fd = ring->error, .events = POLLIN } };
-	unsigned count = 0, before;
+	unsigned count = 0, before, waited = 0;
 
 	do {
 		before = count;
@@ -214,7 +218,11 @@ static void settle(struct fuzz *fuzz, uint16_t base, unsigned requests)
 			fail_errno("poll");
 		empty(ring->call);
 		count = answered(ring, base, requests);
-	} while (!(fds[1].revents & POLLIN) && count < requests && (count != before || fds[0].revents & POLLIN));
+		waited = count == before ? waited + STALL_MS : 0;
+		if (must && waited > HOSTILE_MS)
+			fail("expected %u answers or the error eventfd, saw %u and nothing more in %d s", requests,
+			     count, HOSTILE_MS / 1000);
+	} while (!(fds[1].revents & POLLIN) && count < requests && (must || !waited || fds[0].revents & POLLIN));
 	fuzz->answers += count;
 	if (fds[1].revents & POLLIN)
 		fuzz->broken++;
@@ -222,10 +230,17 @@ static void settle(struct fuzz *fuzz, uint16_t base, unsigned requests)
 		fuzz->stalled++;
 }
 
+static enum damage choose_damage(struct fuzz *fuzz, bool mutator)
+{
+	if (!(fuzz->what & WRECK) || !chance_below(&fuzz->state, 8))
+		return mutator ? ANY : NONE;
+	return mutator || !chance_below(&fuzz->state, 4) ? ANY : CONFINED;
+}
+
 static void round_of(struct fuzz *fuzz)
 {
-	bool wreck = fuzz->what & WRECK && chance_below(&fuzz->state, 8);
 	bool mutator = fuzz->what & MUTATE && chance_below(&fuzz->state, 8);
+	enum damage damage = choose_damage(fuzz, mutator);
 	struct ring *ring = &fuzz->guest.ring[0];
 	unsigned wanted = 1 + chance_below(&fuzz->state, SLOTS - 1), added = 0;
 	uint16_t base;
@@ -235,20 +250,20 @@ static void round_of(struct fuzz *fuzz)
 	base = ring->last_used;
 	if (mutator)
 		mutator_begin(fuzz);
-	while (added < wanted && add_any(fuzz, wreck)) {
+	while (added < wanted && add_any(fuzz, damage)) {
 		added++;
 		if (!chance_below(&fuzz->state, 16))
 			ring_kick_always(ring);
 	}
-	if (wreck && !chance_below(&fuzz->state, 16))
+	if (fuzz->what & WRECK && damage == ANY && !chance_below(&fuzz->state, 16))
 		fuzz_wreck_avail(&fuzz->state, ring);
 	/* One signal when all is done; a device that stops the ring gives another. */
 	ring->avail->ring[ring->num] = htole16((uint16_t)(base + added - 1));
 	ring_kick_always(ring);
-	if (wreck || mutator)
-		settle(fuzz, base, added);
-	else
+	if (damage == NONE)
 		take_all(fuzz);
+	else
+		settle(fuzz, base, added, damage == CONFINED);
 	if (mutator)
 		mutator_end(fuzz);
 	for (unsigned i = 0; i < SLOTS; i++)

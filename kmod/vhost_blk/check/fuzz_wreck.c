@@ -6,23 +6,23 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-static uint64_t bad_address(uint64_t *state)
+static uint64_t bad_address(uint64_t *state, bool spare_ring)
 {
 	const uint64_t places[] = {
-		0, 1, RING_GPA - 1, RING_GPA, RING_GPA + RING_BYTES - 1, DATA_GPA - 512, DATA_GPA, DATA_GPA + 13,
-		NEXT_GPA - 512, NEXT_GPA - 1, NEXT_GPA + NEXT_BYTES - 512, NEXT_GPA + NEXT_BYTES - 1,
-		NEXT_GPA + NEXT_BYTES, 0x7000000000ull, 1ull << 47, 1ull << 63, UINT64_MAX - 511, UINT64_MAX,
+		0, 1, RING_GPA - 1, RING_GPA + RING_BYTES, DATA_GPA - 512, DATA_GPA, DATA_GPA + 13, NEXT_GPA - 512,
+		NEXT_GPA - 1, NEXT_GPA + NEXT_BYTES - 512, NEXT_GPA + NEXT_BYTES - 1, NEXT_GPA + NEXT_BYTES,
+		0x7000000000ull, 1ull << 47, 1ull << 63, UINT64_MAX - 511, UINT64_MAX,
 	};
 
-	switch (chance_below(state, 4)) {
+	switch (chance_below(state, spare_ring ? 3 : 4)) {
 	case 0:
-		return chance(state);
+		return chance(state) | 1ull << 40;
 	case 1:
-		return RING_GPA + chance_below(state, RING_BYTES);
-	case 2:
 		return DATA_GPA + chance_below(state, DATA_BYTES + NEXT_BYTES);
-	default:
+	case 2:
 		return places[chance_below(state, COUNT(places))];
+	default:
+		return RING_GPA + chance_below(state, RING_BYTES);
 	}
 }
 
@@ -82,7 +82,8 @@ static struct vring_desc *any_descriptor(uint64_t *state, const struct guest *gu
 	return &ring->desc[head];
 }
 
-void fuzz_wreck_request(uint64_t *state, const struct guest *guest, const struct request *request, uint16_t head)
+void fuzz_wreck_request(uint64_t *state, const struct guest *guest, const struct request *request, uint16_t head,
+			bool spare_ring)
 {
 	unsigned roll = chance_below(state, 100);
 	struct vring_desc *desc;
@@ -93,7 +94,7 @@ void fuzz_wreck_request(uint64_t *state, const struct guest *guest, const struct
 	}
 	desc = any_descriptor(state, guest, request, head);
 	if (roll < 70)
-		desc->addr = htole64(bad_address(state));
+		desc->addr = htole64(bad_address(state, spare_ring));
 	else if (roll < 92)
 		desc->len = htole32(bad_length(state));
 	else if (roll < 96)
@@ -125,7 +126,7 @@ static void wreck_desc(uint64_t *state, struct vring_desc *desc)
 		break;
 	case 2:
 	case 3:
-		desc->addr = htole64(bad_address(state));
+		desc->addr = htole64(bad_address(state, false));
 		break;
 	default:
 		desc->len = htole32(bad_length(state));
