@@ -152,17 +152,49 @@ static void good_request(struct fuzz *fuzz)
 static uint32_t any_type(uint64_t *state)
 {
 	static const uint32_t types[] = { VIRTIO_BLK_T_IN, VIRTIO_BLK_T_IN, VIRTIO_BLK_T_OUT, VIRTIO_BLK_T_OUT,
-					  VIRTIO_BLK_T_FLUSH, VIRTIO_BLK_T_GET_ID };
+					  VIRTIO_BLK_T_IN, VIRTIO_BLK_T_OUT, VIRTIO_BLK_T_FLUSH,
+					  VIRTIO_BLK_T_GET_ID, VIRTIO_BLK_T_DISCARD, VIRTIO_BLK_T_WRITE_ZEROES,
+					  REQUEST_SECURE_ERASE };
 
 	return types[chance_below(state, sizeof(types) / sizeof(types[0]))];
+}
+
+static uint32_t any_body(uint64_t *state, uint32_t type)
+{
+	switch (type) {
+	case VIRTIO_BLK_T_FLUSH:
+		return 0;
+	case VIRTIO_BLK_T_IN:
+	case VIRTIO_BLK_T_OUT:
+	case VIRTIO_BLK_T_GET_ID:
+		return SECTOR * (1 + chance_below(state, chance_below(state, 8) ? 16 : 128));
+	default:
+		return sizeof(struct virtio_blk_discard_write_zeroes) * chance_below(state, 20) + !chance_below(state, 20);
+	}
+}
+
+/* Mostly small and on the disk: zeroing large parts of it takes its time. */
+static void set_ranges(struct fuzz *fuzz, const struct request *request)
+{
+	uint32_t count = request->shape.bytes / sizeof(struct virtio_blk_discard_write_zeroes);
+	struct virtio_blk_discard_write_zeroes ranges[20];
+	uint64_t *state = &fuzz->state;
+
+	for (unsigned i = 0; i < count; i++) {
+		bool odd = !chance_below(state, 64);
+
+		ranges[i].sector = htole64(odd ? chance(state) : chance_below(state, 65536));
+		ranges[i].num_sectors = htole32(odd ? (uint32_t)chance(state) | 1u << 24 : chance_below(state, 64));
+		ranges[i].flags = htole32(chance_below(state, 64) ? chance_below(state, 2) : (uint32_t)chance(state));
+	}
+	request_set_data(request, &fuzz->guest.memory, ranges, count * sizeof(ranges[0]));
 }
 
 /* Returns false when there is no room for more. */
 static bool add_any(struct fuzz *fuzz, enum damage damage)
 {
 	uint32_t type = any_type(&fuzz->state);
-	uint32_t bytes = SECTOR * (1 + chance_below(&fuzz->state, chance_below(&fuzz->state, 8) ? 16 : 128));
-	struct request_shape shape = slots_shape(&fuzz->state, type, type == VIRTIO_BLK_T_FLUSH ? 0 : bytes);
+	struct request_shape shape = slots_shape(&fuzz->state, type, any_body(&fuzz->state, type));
 	struct ring *ring = &fuzz->guest.ring[0];
 	int slot = slots_free(&fuzz->slots);
 	struct request *request;
@@ -176,6 +208,8 @@ static bool add_any(struct fuzz *fuzz, enum damage damage)
 		return false;
 	}
 	request_aim(request, &fuzz->guest.memory, chance_below(&fuzz->state, 65536));
+	if (request_writes(request) && type != VIRTIO_BLK_T_OUT)
+		set_ranges(fuzz, request);
 	head = ring_add(ring, &fuzz->guest.memory, request->spans, request->readable, request->writable, request->table,
 			request);
 	fuzz->requests++;
@@ -310,7 +344,9 @@ static void add(struct suite *suite, const char *name, unsigned what, unsigned r
 	added->count = requests;
 	added->shape.type = what;
 	added->shape.sector = 0xf00d0000u + what;
-	added->options = (struct guest_options){ .num = ENTRIES, .event_idx = event_idx };
+	added->options = (struct guest_options){
+		.num = ENTRIES, .event_idx = event_idx, .wants = REQUEST_RANGE_FEATURES,
+	};
 }
 
 void suite_add_fuzz(struct suite *suite)

@@ -37,6 +37,7 @@ static const struct {
 	{ VIRTIO_BLK_T_GET_ID, "get id", 0, true },
 	{ VIRTIO_BLK_T_WRITE_ZEROES, "write zeroes", 1ull << VIRTIO_BLK_F_WRITE_ZEROES, false },
 	{ VIRTIO_BLK_T_DISCARD, "discard", 1ull << VIRTIO_BLK_F_DISCARD, false },
+	{ REQUEST_SECURE_ERASE, "secure erase", 1ull << REQUEST_F_SECURE_ERASE, false },
 };
 
 static const uint32_t sizes[] = { 512, 1024, 4096, 12288, 65536, 1048576, MAX_BYTES };
@@ -101,7 +102,14 @@ static struct combination decode(unsigned number)
 
 static bool is_range(const struct combination *one)
 {
-	return kinds[one->kind].type == VIRTIO_BLK_T_WRITE_ZEROES || kinds[one->kind].type == VIRTIO_BLK_T_DISCARD;
+	switch (kinds[one->kind].type) {
+	case VIRTIO_BLK_T_WRITE_ZEROES:
+	case VIRTIO_BLK_T_DISCARD:
+	case REQUEST_SECURE_ERASE:
+		return true;
+	default:
+		return false;
+	}
 }
 
 /* Bytes of the request itself, which for a range are the segments that tell of it. */
@@ -137,10 +145,22 @@ static unsigned pieces(const struct combination *one)
 
 static bool backend_can(const struct matrix *matrix, const struct combination *one)
 {
-	bool zeroes = kinds[one->kind].type == VIRTIO_BLK_T_WRITE_ZEROES;
-	uint32_t sectors = zeroes ? matrix->limits.max_write_zeroes_sectors : matrix->limits.max_discard_sectors;
-	uint32_t segments = zeroes ? matrix->limits.max_write_zeroes_seg : matrix->limits.max_discard_seg;
+	const struct vhost_blk_limits *limits = &matrix->limits;
+	uint32_t sectors, segments;
 
+	switch (kinds[one->kind].type) {
+	case VIRTIO_BLK_T_WRITE_ZEROES:
+		sectors = limits->max_write_zeroes_sectors;
+		segments = limits->max_write_zeroes_seg;
+		break;
+	case VIRTIO_BLK_T_DISCARD:
+		sectors = limits->max_discard_sectors;
+		segments = limits->max_discard_seg;
+		break;
+	default:
+		sectors = limits->max_secure_erase_sectors;
+		segments = limits->max_secure_erase_seg;
+	}
 	return one->bytes / SECTOR <= sectors && one->segments <= segments &&
 	       one->bytes / matrix->disk->block >= one->segments;
 }
@@ -243,7 +263,7 @@ static void verify_disk(const struct matrix *matrix, const struct combination *o
 	pattern_expect("disk behind it", data + guard + one->bytes, guard, one->sector + one->bytes / SECTOR, salt);
 	if (kinds[one->kind].type == VIRTIO_BLK_T_WRITE_ZEROES)
 		expect_zero(data + guard, one->bytes, one->sector);
-	else if (kinds[one->kind].type != VIRTIO_BLK_T_DISCARD)
+	else if (!is_range(one))
 		pattern_expect("disk", data + guard, one->bytes, one->sector,
 			       kinds[one->kind].type == VIRTIO_BLK_T_OUT ? salt + 1 : salt);
 }
@@ -344,7 +364,7 @@ static void add(struct suite *suite, unsigned queues, unsigned workers, bool eve
 	added->count = workers;
 	added->options = (struct guest_options){
 		.queues = queues, .num = ENTRIES, .event_idx = event_idx,
-		.wants = 1ull << VIRTIO_BLK_F_DISCARD | 1ull << VIRTIO_BLK_F_WRITE_ZEROES,
+		.wants = REQUEST_RANGE_FEATURES,
 	};
 }
 

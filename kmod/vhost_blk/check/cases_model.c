@@ -329,7 +329,7 @@ static void add(struct suite *suite, const char *row, unsigned queues, unsigned 
 	added->shape.bytes = workers;
 	added->options = (struct guest_options){
 		.queues = queues, .num = num, .event_idx = queues != 2,
-		.wants = 1ull << VIRTIO_BLK_F_DISCARD | 1ull << VIRTIO_BLK_F_WRITE_ZEROES,
+		.wants = REQUEST_RANGE_FEATURES,
 	};
 }
 

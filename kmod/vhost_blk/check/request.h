@@ -19,6 +19,11 @@
 
 /* Of specification 1.2; older headers do not name it. */
 #define REQUEST_SECURE_ERASE 14u
+#define REQUEST_F_SECURE_ERASE 16u
+
+/* Feature bits of the requests that a disk need not know. */
+#define REQUEST_RANGE_FEATURES \
+	(1ull << VIRTIO_BLK_F_DISCARD | 1ull << VIRTIO_BLK_F_WRITE_ZEROES | 1ull << REQUEST_F_SECURE_ERASE)
 
 struct request_shape {
 	uint32_t type;
