@@ -169,7 +169,8 @@ static uint32_t any_body(uint64_t *state, uint32_t type)
 	case VIRTIO_BLK_T_GET_ID:
 		return SECTOR * (1 + chance_below(state, chance_below(state, 8) ? 16 : 128));
 	default:
-		return sizeof(struct virtio_blk_discard_write_zeroes) * chance_below(state, 20) + !chance_below(state, 20);
+		return sizeof(struct virtio_blk_discard_write_zeroes) * chance_below(state, 20) +
+		       !chance_below(state, 20);
 	}
 }
 

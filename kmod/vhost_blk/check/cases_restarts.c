@@ -125,8 +125,8 @@ static void run_thousand(const struct disk *disk, const struct check_case *self)
 	if (!load.requests)
 		fail("expected the guest at work to get on, saw it stand still");
 	note("%u times, %lu requests of the other guest", effort_times(self->count), load.requests);
-	guest_open(&guest);
-	close(guest.vhost);
+	memory_expect_untouched(&guest.memory);
+	hostile_expect_good_device(disk);
 }
 
 static void *map_data(void)
