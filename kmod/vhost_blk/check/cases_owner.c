@@ -215,7 +215,8 @@ static void run_takeover(const struct disk *unused, const struct check_case *sel
 	pid = start_owner(takeover);
 	in_flight = wait_for_flight(takeover);
 	if (!in_flight)
-		fail("expected requests in flight to kill the owner with, saw the disk of %u ms done with all", self->count);
+		fail("expected requests in flight to kill the owner with, saw the disk of %u ms done with all",
+		     self->count);
 	make_available(takeover, BEFORE, ALL);
 	kill(pid, SIGKILL);
 	expect_gone(pid);
