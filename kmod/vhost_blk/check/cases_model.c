@@ -17,8 +17,8 @@
 #define MAX_BLOCKS_BYTES 65536u
 #define SLOTS 96u
 #define MAX_RANGES 4u
-/* A queue is stopped and started again once in so many requests. */
-#define STOP_ONE_IN 400u
+/* A queue is stopped and started again once in so many bursts. */
+#define STOP_ONE_IN 40u
 
 struct range {
 	uint32_t sector, sectors;

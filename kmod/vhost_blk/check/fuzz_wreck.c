@@ -29,11 +29,16 @@ static uint64_t bad_address(uint64_t *state, bool spare_ring)
 static uint32_t bad_length(uint64_t *state)
 {
 	static const uint32_t lengths[] = {
-		0, 1, 15, 16, 17, 511, 512, 513, 4095, 4096, 65536, 1u << 20, 1u << 24, (1u << 24) + 512, 1u << 26,
-		0x7fffffff, 0x80000000, 0xfffffe00, 0xfffffff0, 0xffffffff,
+		0, 1, 15, 16, 17, 511, 512, 513, 4095, 4096, 65536, 1u << 26, 0x7fffffff, 0x80000000, 0xfffffe00,
+		0xfffffff0, 0xffffffff,
 	};
 
-	return chance_below(state, 4) ? lengths[chance_below(state, COUNT(lengths))] : (uint32_t)chance(state);
+	/* Good ones of that size take most of the time, so they are rare. */
+	if (!chance_below(state, 200))
+		return 1u << (20 + chance_below(state, 5));
+	if (!chance_below(state, 4))
+		return (uint32_t)chance(state) | 1u << 25;
+	return lengths[chance_below(state, COUNT(lengths))];
 }
 
 static uint64_t bad_sector(uint64_t *state)
