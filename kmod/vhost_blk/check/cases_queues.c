@@ -199,6 +199,7 @@ static void add_load(struct suite *suite, unsigned groups, const char *name, str
 {
 	struct check_case *added = suite_add(suite, groups, run_load, "%s", name);
 
+	added->row = options.queues > 1 ? ROW_QUEUES : NULL;
 	added->options = options;
 	added->shape.indirect = indirect;
 	added->count = requests;
@@ -206,6 +207,7 @@ static void add_load(struct suite *suite, unsigned groups, const char *name, str
 
 void suite_add_queues(struct suite *suite)
 {
+	unsigned first = suite->count;
 	struct check_case *added;
 
 	add_load(suite, GROUP_FULL | GROUP_QUICK, "queue full, direct", (struct guest_options){ .num = 128 }, false, 300);
@@ -229,5 +231,7 @@ void suite_add_queues(struct suite *suite)
 		 (struct guest_options){ .num = 256, .event_idx = true }, true, 70000);
 	suite_add(suite, GROUP_FULL, run_no_interrupt, "no signal when the guest wants none");
 	added = suite_add(suite, GROUP_FULL, run_one_queue_started, "only one of 4 queues started, then a second");
+	added->row = ROW_QUEUES;
 	added->options = (struct guest_options){ .queues = 4, .event_idx = true };
+	suite_set_row(suite, first, ROW_FEATURES);
 }

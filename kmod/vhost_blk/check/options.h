@@ -4,6 +4,8 @@
 
 #include <stdbool.h>
 
+#include "effort.h"
+
 enum action { ACTION_RUN, ACTION_LIST, ACTION_FEATURES, ACTION_RECORDED };
 
 struct options {
@@ -15,6 +17,7 @@ struct options {
 	const char *only;
 	bool destroy_data, record;
 	unsigned timeout;
+	struct effort effort;
 };
 
 /* Reads argv; --help and --version print and end the program, a wrong option ends it with 2. */
