@@ -12,6 +12,7 @@
 #include <linux/virtio_config.h>
 
 #include "device.h"
+#include "migration.h"
 
 /*
  * Beside the ring's, the features of the configuration space that are the VMM's alone to provide, and those that need
@@ -21,7 +22,7 @@
 	(BIT_ULL(VIRTIO_F_VERSION_1) | BIT_ULL(VIRTIO_F_ANY_LAYOUT) | BIT_ULL(VIRTIO_RING_F_INDIRECT_DESC) |       \
 	 BIT_ULL(VIRTIO_RING_F_EVENT_IDX) | BIT_ULL(VIRTIO_BLK_F_SIZE_MAX) | BIT_ULL(VIRTIO_BLK_F_SEG_MAX) |       \
 	 BIT_ULL(VIRTIO_BLK_F_BLK_SIZE) | BIT_ULL(VIRTIO_BLK_F_TOPOLOGY) | BIT_ULL(VIRTIO_BLK_F_FLUSH) |           \
-	 BIT_ULL(VIRTIO_BLK_F_MQ) | BIT_ULL(VIRTIO_BLK_F_RO))
+	 BIT_ULL(VIRTIO_BLK_F_MQ) | BIT_ULL(VIRTIO_BLK_F_RO) | BIT_ULL(VHOST_F_LOG_ALL))
 
 #define VBLK_ALL_VQS ((vblk_vq_set)GENMASK(VHOST_BLK_MAX_VQS - 1, 0))
 
@@ -53,13 +54,17 @@ static long get_features(u64 __user *argument)
 static long set_features(struct vblk_dev *dev, const u64 __user *argument)
 {
 	u64 features;
+	long ret;
 
 	if (copy_from_user(&features, argument, sizeof(features)))
 		return -EFAULT;
 	if (features & ~VBLK_FEATURES)
 		return -EOPNOTSUPP;
-	if (any_running(dev))
+	if ((features ^ dev->features) & ~BIT_ULL(VHOST_F_LOG_ALL) && any_running(dev))
 		return -EBUSY;
+	ret = vblk_dev_switch_log(dev, features & BIT_ULL(VHOST_F_LOG_ALL));
+	if (ret)
+		return ret;
 	dev->features = features;
 	return 0;
 }
@@ -81,9 +86,11 @@ static void use_mem(struct vblk_dev *dev, struct vblk_mem *mem)
 	unsigned int i;
 
 	dev->mem = mem;
+	dev->log.mem = mem;
 	for (i = 0; i < VHOST_BLK_MAX_VQS; i++) {
 		mutex_lock(&dev->vqs[i].lock);
 		dev->vqs[i].mem = mem;
+		dev->vqs[i].log = dev->log;
 		mutex_unlock(&dev->vqs[i].lock);
 	}
 	/* Requests in flight keep pages and addresses, not the map. */
@@ -93,9 +100,15 @@ static void use_mem(struct vblk_dev *dev, struct vblk_mem *mem)
 static long set_mem_table(struct vblk_dev *dev, const struct vhost_memory __user *argument)
 {
 	struct vblk_mem *mem = vblk_mem_create(argument);
+	int ret;
 
 	if (IS_ERR(mem))
 		return PTR_ERR(mem);
+	ret = vblk_dev_check_log(dev, mem);
+	if (ret) {
+		kvfree(mem);
+		return ret;
+	}
 	use_mem(dev, mem);
 	return 0;
 }
@@ -154,25 +167,35 @@ static bool fits_pointer(u64 address, size_t align)
 	return address == (unsigned long)address && IS_ALIGNED((unsigned long)address, align);
 }
 
+static bool same_place(const struct vblk_vring *vring, const struct vhost_vring_addr *addr)
+{
+	return (unsigned long)vring->desc == addr->desc_user_addr && (unsigned long)vring->avail == addr->avail_user_addr &&
+	       (unsigned long)vring->used == addr->used_user_addr;
+}
+
 static long set_vring_addr(struct vblk_dev *dev, const struct vhost_vring_addr __user *argument)
 {
 	struct vhost_vring_addr addr;
 	struct vblk_vq *vq;
+	long ret;
 
 	if (copy_from_user(&addr, argument, sizeof(addr)))
 		return -EFAULT;
 	vq = find_vq(dev, addr.index);
 	if (!vq)
 		return -ENOBUFS;
-	if (vblk_vq_running(vq))
-		return -EBUSY;
-	/* VHOST_VRING_F_LOG belongs to a feature that is not offered. */
-	if (addr.flags)
+	if (addr.flags & ~BIT(VHOST_VRING_F_LOG))
 		return -EOPNOTSUPP;
+	/* A migration begins and ends with the rings where they are. */
+	if (vblk_vq_running(vq))
+		return same_place(&vq->vring, &addr) ? vblk_vq_set_log(vq, &addr) : -EBUSY;
 	if (!fits_pointer(addr.desc_user_addr, VRING_DESC_ALIGN_SIZE) ||
 	    !fits_pointer(addr.avail_user_addr, VRING_AVAIL_ALIGN_SIZE) ||
 	    !fits_pointer(addr.used_user_addr, VRING_USED_ALIGN_SIZE))
 		return -EINVAL;
+	ret = vblk_vq_set_log(vq, &addr);
+	if (ret)
+		return ret;
 	vq->vring.desc = (void __user *)(unsigned long)addr.desc_user_addr;
 	vq->vring.avail = (void __user *)(unsigned long)addr.avail_user_addr;
 	vq->vring.used = (void __user *)(unsigned long)addr.used_user_addr;
@@ -297,6 +320,7 @@ void vblk_dev_reset(struct vblk_dev *dev)
 	for (i = 0; i < VHOST_BLK_MAX_VQS; i++)
 		reset_vq(&dev->vqs[i]);
 	use_mem(dev, NULL);
+	vblk_dev_reset_log(dev);
 	dev->features = 0;
 	if (dev->mm)
 		mmput(dev->mm);
@@ -318,6 +342,10 @@ long vblk_dev_ioctl(struct vblk_dev *dev, unsigned int request, void __user *arg
 		return 0;
 	case VHOST_SET_FEATURES:
 		return set_features(dev, argument);
+	case VHOST_SET_LOG_BASE:
+		return vblk_dev_set_log_base(dev, argument);
+	case VHOST_SET_LOG_FD:
+		return vblk_dev_set_log_fd(dev, argument);
 	case VHOST_SET_MEM_TABLE:
 		return set_mem_table(dev, argument);
 	case VHOST_SET_VRING_NUM:

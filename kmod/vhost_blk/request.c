@@ -138,6 +138,8 @@ static int get_id(struct vblk_request *request, const struct vblk_order *order)
 	vblk_backend_id(&request->vq->backend, id, sizeof(id));
 	if (vblk_mem_write(request->vq->mem, &cursor, id, len))
 		return VIRTIO_BLK_S_IOERR;
+	if (vblk_log_pieces(&request->vq->log, request->vq->mem, writable_part(order->chain), len))
+		return vblk_vq_broken(request->vq, VBLK_NO_LOG);
 	request->written = len;
 	return VIRTIO_BLK_S_OK;
 }
@@ -165,6 +167,8 @@ static int answer(struct vblk_request *request, u8 status, u32 written)
 {
 	if (put_user(status, request->status))
 		return vblk_vq_broken(request->vq, "the status of a request can not be written");
+	if (vblk_log_written(&request->vq->log, request->status, 1))
+		return vblk_vq_broken(request->vq, VBLK_NO_LOG);
 	return vblk_vring_use(&request->vq->vring, request->head, written + 1);
 }
 
@@ -184,18 +188,23 @@ int vblk_request_start(struct vblk_vq *vq, const struct vblk_chain *chain)
 	if (ret)
 		return ret;
 	status = carry_out(request, &order);
-	return status == VBLK_IN_FLIGHT ? 0 : answer(request, status, request->written);
+	if (status == VBLK_IN_FLIGHT)
+		return 0;
+	return status < 0 ? status : answer(request, status, request->written);
 }
 
 int vblk_request_finish(struct vblk_request *request)
 {
 	struct vblk_vq *vq = request->vq;
-	int error = request->io.error;
+	int ret = 0, error = request->io.error;
 
-	if (request->bytes && vblk_data_finish(&request->data, !error))
-		error = -EFAULT;
+	if (request->bytes)
+		ret = vblk_data_finish(&request->data, !error, &vq->log);
 	request->in_flight = false;
 	vq->in_flight--;
 	vq->bytes_in_flight -= request->bytes;
+	if (ret == -EPROTO)
+		return vblk_vq_broken(vq, VBLK_NO_LOG);
+	error = error ? error : ret;
 	return answer(request, error ? VIRTIO_BLK_S_IOERR : VIRTIO_BLK_S_OK, error ? 0 : request->written);
 }

@@ -13,6 +13,7 @@
 #include <linux/virtio_config.h>
 
 #include "device.h"
+#include "migration.h"
 #include "request.h"
 
 /* Requests taken in one turn; after it their answers are told and others of the worker's CPU get theirs. */
@@ -115,6 +116,7 @@ static void turn(struct vblk_work *work)
 	/* Of a fast disk they are back already. */
 	finish_done(vq);
 	tell_guest(vq);
+	vblk_log_signal(&vq->log);
 	if (vq->stopping && !vq->in_flight)
 		wake_up(&vq->drained);
 	mutex_unlock(&vq->lock);
@@ -205,6 +207,10 @@ static int prepare(struct vblk_vq *vq)
 	vring->little_endian = features & BIT_ULL(VIRTIO_F_VERSION_1) || virtio_legacy_is_little_endian();
 	vq->can_flush = features & BIT_ULL(VIRTIO_BLK_F_FLUSH);
 	vq->read_only = features & BIT_ULL(VIRTIO_BLK_F_RO);
+	vring->log = &vq->log;
+	ret = vblk_vq_check_log(vq);
+	if (ret)
+		return ret;
 	ret = vblk_vring_start(vring);
 	if (ret)
 		return ret;

@@ -8,6 +8,7 @@
 #include <linux/wait.h>
 
 #include "backend.h"
+#include "log.h"
 #include "vring.h"
 #include "worker.h"
 
@@ -40,6 +41,7 @@ struct vblk_vq {
 	struct vblk_backend backend;
 	/* The device's guest memory. */
 	struct vblk_mem *mem;
+	struct vblk_log log;
 	struct eventfd_ctx *call;
 	struct eventfd_ctx *error;
 	/* From the features: whether the guest flushes, and whether it may write. */

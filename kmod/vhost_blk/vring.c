@@ -50,7 +50,7 @@ int vblk_vring_check(const struct vblk_vring *vring)
 		return -EINVAL;
 	if (!access_ok(vring->desc, num * sizeof(*vring->desc)) ||
 	    !access_ok(vring->avail, sizeof(*vring->avail) + (num + 1) * sizeof(vring->avail->ring[0])) ||
-	    !access_ok(vring->used, sizeof(*vring->used) + num * sizeof(vring->used->ring[0]) + sizeof(__virtio16)))
+	    !access_ok(vring->used, vblk_vring_used_bytes(vring)))
 		return -EFAULT;
 	return 0;
 }
@@ -188,20 +188,48 @@ int vblk_vring_take(struct vblk_vring *vring, const struct vblk_mem *mem, struct
 	return ret;
 }
 
+/* What was written to the used ring. */
+static int log_used(struct vblk_vring *vring, size_t offset, size_t len)
+{
+	if (!vring->log_used || !vblk_log_gpa(vring->log, vring->log_gpa + offset, len))
+		return 0;
+	return broken(vring, VBLK_NO_LOG);
+}
+
+/* The elements that are about to be published: one stretch of the ring, or two. */
+static int log_elements(struct vblk_vring *vring)
+{
+	unsigned int first = vring->published & (vring->num - 1);
+	unsigned int count = (u16)(vring->used_idx - vring->published);
+	size_t size = sizeof(struct vring_used_elem);
+	unsigned int until_end = min(count, vring->num - first);
+
+	if (!vring->log_used)
+		return 0;
+	if (log_used(vring, offsetof(struct vring_used, ring) + first * size, until_end * size))
+		return -EPROTO;
+	return log_used(vring, offsetof(struct vring_used, ring), (count - until_end) * size);
+}
+
 int vblk_vring_want_kick(struct vblk_vring *vring, bool want)
 {
+	size_t offset = vring->event_idx ? vblk_vring_used_bytes(vring) - sizeof(__virtio16) : 0;
 	int ret = 0;
 
 	if (vring->wants_kick == want)
 		return 0;
 	vring->wants_kick = want;
+	/* An avail_event asks for one notification only, so nothing need be taken back. */
+	if (vring->event_idx && !want)
+		return 0;
 	if (!vring->event_idx)
 		ret = put_user(to_guest16(vring, want ? 0 : VRING_USED_F_NO_NOTIFY), &vring->used->flags);
-	else if (want)
-		/* Asks for one notification only, so nothing need be taken back. */
+	else
 		ret = put_user(to_guest16(vring, vring->last_avail), avail_event(vring));
 	if (ret)
 		return broken(vring, "the used ring can not be written");
+	if (log_used(vring, offset, sizeof(__virtio16)))
+		return -EPROTO;
 	/* The request before the look for what came in the meantime; pairs with the driver's barrier. */
 	if (want)
 		smp_mb();
@@ -247,10 +275,14 @@ int vblk_vring_publish(struct vblk_vring *vring)
 {
 	if (vring->published == vring->used_idx)
 		return 0;
+	if (log_elements(vring))
+		return -EPROTO;
 	/* Elements and data before the index that covers them. */
 	smp_wmb();
 	if (put_user(to_guest16(vring, vring->used_idx), &vring->used->idx))
 		return broken(vring, "the used index can not be written");
 	vring->published = vring->used_idx;
+	if (log_used(vring, offsetof(struct vring_used, idx), sizeof(__virtio16)))
+		return -EPROTO;
 	return wants_signal(vring);
 }

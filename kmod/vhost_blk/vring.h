@@ -5,6 +5,7 @@
 #include <linux/types.h>
 #include <linux/virtio_ring.h>
 
+#include "log.h"
 #include "mem.h"
 #include "uapi/vhost_blk.h"
 
@@ -21,6 +22,10 @@ struct vblk_vring {
 	bool event_idx;
 	bool indirect;
 	bool little_endian;
+	/* Writes to the used ring are logged at this guest physical address; like @log protected by vblk_vq.lock. */
+	bool log_used;
+	u64 log_gpa;
+	struct vblk_log *log;
 
 	/* Next entry of the available ring to take, and the guest's index when it was last read. */
 	u16 last_avail;
@@ -51,6 +56,12 @@ struct vblk_chain {
 
 /* vblk_vring_check() - whether size and addresses are set and addresses are in user space; -EINVAL, -EFAULT */
 int vblk_vring_check(const struct vblk_vring *vring);
+
+/* vblk_vring_used_bytes() - how long the used ring is */
+static inline size_t vblk_vring_used_bytes(const struct vblk_vring *vring)
+{
+	return sizeof(struct vring_used) + vring->num * sizeof(struct vring_used_elem) + sizeof(__virtio16);
+}
 
 /* vblk_vring_start() - begin to run; in the owner's address space */
 int vblk_vring_start(struct vblk_vring *vring);
