@@ -10,12 +10,6 @@
 struct block_device;
 struct vblk_log;
 
-/* Bytes of the guest that are contiguous for the host. */
-struct vblk_piece {
-	void __user *addr;
-	size_t len;
-};
-
 /* Pages of a small request, which needs no allocation for them. */
 #define VBLK_FEW_PAGES 4
 

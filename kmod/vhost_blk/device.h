@@ -7,6 +7,7 @@
 #include <linux/types.h>
 
 #include "uapi/vhost_blk.h"
+#include "iotlb.h"
 #include "log.h"
 #include "vq.h"
 
@@ -25,6 +26,9 @@ struct vblk_dev {
 	/* Guest memory; each virtqueue has a pointer of its own, protected by its lock. */
 	struct vblk_mem *mem;
 	struct vblk_log log;
+	/* VHOST_BACKEND_F_* */
+	u64 backend_features;
+	struct vblk_iotlb iotlb;
 
 	/* What a guest can cause to be logged is bounded per device, so that one can not hide the others. */
 	struct ratelimit_state log_limit;

@@ -12,6 +12,7 @@
 #include <linux/virtio_config.h>
 
 #include "device.h"
+#include "message.h"
 #include "migration.h"
 
 /*
@@ -22,7 +23,8 @@
 	(BIT_ULL(VIRTIO_F_VERSION_1) | BIT_ULL(VIRTIO_F_ANY_LAYOUT) | BIT_ULL(VIRTIO_RING_F_INDIRECT_DESC) |       \
 	 BIT_ULL(VIRTIO_RING_F_EVENT_IDX) | BIT_ULL(VIRTIO_BLK_F_SIZE_MAX) | BIT_ULL(VIRTIO_BLK_F_SEG_MAX) |       \
 	 BIT_ULL(VIRTIO_BLK_F_BLK_SIZE) | BIT_ULL(VIRTIO_BLK_F_TOPOLOGY) | BIT_ULL(VIRTIO_BLK_F_FLUSH) |           \
-	 BIT_ULL(VIRTIO_BLK_F_MQ) | BIT_ULL(VIRTIO_BLK_F_RO) | BIT_ULL(VHOST_F_LOG_ALL))
+	 BIT_ULL(VIRTIO_BLK_F_MQ) | BIT_ULL(VIRTIO_BLK_F_RO) | BIT_ULL(VHOST_F_LOG_ALL) |                   \
+	 BIT_ULL(VIRTIO_F_ACCESS_PLATFORM))
 
 #define VBLK_ALL_VQS ((vblk_vq_set)GENMASK(VHOST_BLK_MAX_VQS - 1, 0))
 
@@ -65,6 +67,8 @@ static long set_features(struct vblk_dev *dev, const u64 __user *argument)
 	ret = vblk_dev_switch_log(dev, features & BIT_ULL(VHOST_F_LOG_ALL));
 	if (ret)
 		return ret;
+	if ((features ^ dev->features) & BIT_ULL(VIRTIO_F_ACCESS_PLATFORM))
+		vblk_dev_use_iotlb(dev, features & BIT_ULL(VIRTIO_F_ACCESS_PLATFORM));
 	dev->features = features;
 	return 0;
 }
@@ -109,6 +113,8 @@ static long set_mem_table(struct vblk_dev *dev, const struct vhost_memory __user
 		kvfree(mem);
 		return ret;
 	}
+	if (dev->features & BIT_ULL(VIRTIO_F_ACCESS_PLATFORM))
+		mem->iotlb = &dev->iotlb;
 	use_mem(dev, mem);
 	return 0;
 }
@@ -162,19 +168,15 @@ static long vring_state(struct vblk_dev *dev, unsigned int request, struct vhost
 	}
 }
 
-static bool fits_pointer(u64 address, size_t align)
+/* @platform: they are the driver's addresses, which are not cut off where pointers have 32 bits. */
+static bool suits(u64 address, u64 align, bool platform)
 {
-	return address == (unsigned long)address && IS_ALIGNED((unsigned long)address, align);
-}
-
-static bool same_place(const struct vblk_vring *vring, const struct vhost_vring_addr *addr)
-{
-	return (unsigned long)vring->desc == addr->desc_user_addr && (unsigned long)vring->avail == addr->avail_user_addr &&
-	       (unsigned long)vring->used == addr->used_user_addr;
+	return !(address & (align - 1)) && (platform || address == (unsigned long)address);
 }
 
 static long set_vring_addr(struct vblk_dev *dev, const struct vhost_vring_addr __user *argument)
 {
+	bool platform = dev->features & BIT_ULL(VIRTIO_F_ACCESS_PLATFORM);
 	struct vhost_vring_addr addr;
 	struct vblk_vq *vq;
 	long ret;
@@ -187,18 +189,21 @@ static long set_vring_addr(struct vblk_dev *dev, const struct vhost_vring_addr _
 	if (addr.flags & ~BIT(VHOST_VRING_F_LOG))
 		return -EOPNOTSUPP;
 	/* A migration begins and ends with the rings where they are. */
-	if (vblk_vq_running(vq))
-		return same_place(&vq->vring, &addr) ? vblk_vq_set_log(vq, &addr) : -EBUSY;
-	if (!fits_pointer(addr.desc_user_addr, VRING_DESC_ALIGN_SIZE) ||
-	    !fits_pointer(addr.avail_user_addr, VRING_AVAIL_ALIGN_SIZE) ||
-	    !fits_pointer(addr.used_user_addr, VRING_USED_ALIGN_SIZE))
+	if (vblk_vq_running(vq) && (vq->vring.addr[VBLK_AREA_DESC] != addr.desc_user_addr ||
+				    vq->vring.addr[VBLK_AREA_AVAIL] != addr.avail_user_addr ||
+				    vq->vring.addr[VBLK_AREA_USED] != addr.used_user_addr))
+		return -EBUSY;
+	if (!suits(addr.desc_user_addr, VRING_DESC_ALIGN_SIZE, platform) ||
+	    !suits(addr.avail_user_addr, VRING_AVAIL_ALIGN_SIZE, platform) ||
+	    !suits(addr.used_user_addr, VRING_USED_ALIGN_SIZE, platform))
 		return -EINVAL;
 	ret = vblk_vq_set_log(vq, &addr);
-	if (ret)
+	if (ret || vblk_vq_running(vq))
 		return ret;
-	vq->vring.desc = (void __user *)(unsigned long)addr.desc_user_addr;
-	vq->vring.avail = (void __user *)(unsigned long)addr.avail_user_addr;
-	vq->vring.used = (void __user *)(unsigned long)addr.used_user_addr;
+	vq->vring.addr[VBLK_AREA_DESC] = addr.desc_user_addr;
+	vq->vring.addr[VBLK_AREA_AVAIL] = addr.avail_user_addr;
+	vq->vring.addr[VBLK_AREA_USED] = addr.used_user_addr;
+	vq->vring.placed = true;
 	return 0;
 }
 
@@ -321,6 +326,8 @@ void vblk_dev_reset(struct vblk_dev *dev)
 		reset_vq(&dev->vqs[i]);
 	use_mem(dev, NULL);
 	vblk_dev_reset_log(dev);
+	vblk_dev_use_iotlb(dev, false);
+	dev->backend_features = 0;
 	dev->features = 0;
 	if (dev->mm)
 		mmput(dev->mm);
@@ -342,6 +349,10 @@ long vblk_dev_ioctl(struct vblk_dev *dev, unsigned int request, void __user *arg
 		return 0;
 	case VHOST_SET_FEATURES:
 		return set_features(dev, argument);
+	case VHOST_GET_BACKEND_FEATURES:
+		return vblk_dev_get_backend_features(argument);
+	case VHOST_SET_BACKEND_FEATURES:
+		return vblk_dev_set_backend_features(dev, argument);
 	case VHOST_SET_LOG_BASE:
 		return vblk_dev_set_log_base(dev, argument);
 	case VHOST_SET_LOG_FD:

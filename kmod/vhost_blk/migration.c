@@ -38,7 +38,11 @@ static int check_ring(const struct vblk_vq *vq, const struct vblk_log *log)
 {
 	const struct vblk_vring *vring = &vq->vring;
 
-	return vring->log_used ? vblk_log_check(log, vring->log_gpa, vblk_vring_used_bytes(vring)) : 0;
+	if (!vring->log_used)
+		return 0;
+	if (vring->translated)
+		return log->based ? 0 : -EFAULT;
+	return vblk_log_check(log, vring->log_gpa, vblk_vring_used_bytes(vring));
 }
 
 static int check_all(const struct vblk_dev *dev, const struct vblk_log *log, const struct vblk_mem *mem)
@@ -131,16 +135,21 @@ void vblk_dev_reset_log(struct vblk_dev *dev)
 
 long vblk_vq_set_log(struct vblk_vq *vq, const struct vhost_vring_addr *addr)
 {
-	bool on = addr->flags & BIT(VHOST_VRING_F_LOG);
+	bool was = vq->vring.log_used, on = addr->flags & BIT(VHOST_VRING_F_LOG);
+	u64 old = vq->vring.log_gpa;
+	int ret = 0;
 
 	if (!IS_ALIGNED(addr->log_guest_addr, VRING_USED_ALIGN_SIZE) || addr->log_guest_addr > U64_MAX - VBLK_MAX_USED)
 		return -EINVAL;
-	if (on && vblk_vq_running(vq) &&
-	    vblk_log_check(&vq->dev->log, addr->log_guest_addr, vblk_vring_used_bytes(&vq->vring)))
-		return -EFAULT;
 	mutex_lock(&vq->lock);
 	vq->vring.log_used = on;
 	vq->vring.log_gpa = addr->log_guest_addr;
+	if (vblk_vq_running(vq))
+		ret = check_ring(vq, &vq->log);
+	if (ret) {
+		vq->vring.log_used = was;
+		vq->vring.log_gpa = old;
+	}
 	mutex_unlock(&vq->lock);
-	return 0;
+	return ret;
 }

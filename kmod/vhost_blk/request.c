@@ -28,7 +28,7 @@ static struct vblk_cursor readable_part(const struct vblk_chain *chain)
 
 static struct vblk_cursor writable_part(const struct vblk_chain *chain)
 {
-	return (struct vblk_cursor) { chain->seg + chain->readable, chain->writable };
+	return (struct vblk_cursor) { chain->seg + chain->readable, chain->writable, .writable = true };
 }
 
 static u64 length_of(struct vblk_cursor part)
@@ -176,7 +176,7 @@ int vblk_request_start(struct vblk_vq *vq, const struct vblk_chain *chain)
 {
 	struct vblk_request *request = &vq->requests[chain->head];
 	struct vblk_order order = { .chain = chain };
-	int status, ret;
+	int status, held, ret;
 
 	/* Its buffers are in use; and there is one vblk_request a head. */
 	if (request->in_flight)
@@ -184,13 +184,18 @@ int vblk_request_start(struct vblk_vq *vq, const struct vblk_chain *chain)
 	request->vq = vq;
 	request->head = chain->head;
 	request->written = 0;
+	held = vblk_hold_chain(&request->hold, vq->mem, chain, &vq->miss);
+	if (held == -EAGAIN)
+		return held;
 	ret = find_status(request, &order);
-	if (ret)
-		return ret;
-	status = carry_out(request, &order);
-	if (status == VBLK_IN_FLIGHT)
-		return 0;
-	return status < 0 ? status : answer(request, status, request->written);
+	if (!ret) {
+		status = held ? VIRTIO_BLK_S_IOERR : carry_out(request, &order);
+		if (status == VBLK_IN_FLIGHT)
+			return 0;
+		ret = status < 0 ? status : answer(request, status, request->written);
+	}
+	vblk_hold_release(&request->hold);
+	return ret;
 }
 
 int vblk_request_finish(struct vblk_request *request)
@@ -203,8 +208,11 @@ int vblk_request_finish(struct vblk_request *request)
 	request->in_flight = false;
 	vq->in_flight--;
 	vq->bytes_in_flight -= request->bytes;
-	if (ret == -EPROTO)
-		return vblk_vq_broken(vq, VBLK_NO_LOG);
 	error = error ? error : ret;
-	return answer(request, error ? VIRTIO_BLK_S_IOERR : VIRTIO_BLK_S_OK, error ? 0 : request->written);
+	if (ret == -EPROTO)
+		ret = vblk_vq_broken(vq, VBLK_NO_LOG);
+	else
+		ret = answer(request, error ? VIRTIO_BLK_S_IOERR : VIRTIO_BLK_S_OK, error ? 0 : request->written);
+	vblk_hold_release(&request->hold);
+	return ret;
 }

@@ -76,7 +76,7 @@ static bool take_some(struct vblk_vq *vq)
 	struct blk_plug plug;
 	int ret = 0;
 
-	if (vq->stopping || vq->broken)
+	if (vq->stopping || vq->broken || !vq->vring.mapped)
 		return false;
 	blk_start_plug(&plug);
 	/* What stops at the limit goes on when requests come back. */
@@ -85,12 +85,14 @@ static bool take_some(struct vblk_vq *vq)
 		if (ret <= 0)
 			break;
 		ret = vblk_request_start(vq, vq->chain);
+		if (ret == -EAGAIN)
+			vblk_vring_untake(&vq->vring);
 		if (ret)
 			break;
 		taken++;
 	}
 	blk_finish_plug(&plug);
-	if (ret < 0)
+	if (ret < 0 && ret != -EAGAIN)
 		give_up(vq);
 	return taken == VBLK_TURN_REQUESTS;
 }
@@ -105,23 +107,57 @@ static void tell_guest(struct vblk_vq *vq)
 		eventfd_signal(vq->call);
 }
 
+static struct vblk_iotlb *iotlb_of(const struct vblk_vq *vq)
+{
+	return vq->mem ? vq->mem->iotlb : NULL;
+}
+
+/* Translations stay as they are until the turn ends. */
+static void begin_turn(struct vblk_vq *vq)
+{
+	int ret;
+
+	mutex_lock(&vq->lock);
+	if (!iotlb_of(vq))
+		return;
+	down_read(&vq->mem->iotlb->lock);
+	ret = vblk_vring_map(&vq->vring, vq->mem, vq->stopping ? NULL : &vq->miss);
+	if (ret && ret != -EAGAIN)
+		give_up(vq);
+}
+
+static void end_turn(struct vblk_vq *vq)
+{
+	if (iotlb_of(vq))
+		up_read(&vq->mem->iotlb->lock);
+	if (vq->stopping && !vq->in_flight)
+		wake_up(&vq->drained);
+	mutex_unlock(&vq->lock);
+}
+
 static void turn(struct vblk_work *work)
 {
 	struct vblk_vq *vq = container_of(work, struct vblk_vq, work);
 	bool more;
 
-	mutex_lock(&vq->lock);
+	begin_turn(vq);
 	finish_done(vq);
 	more = take_some(vq);
 	/* Of a fast disk they are back already. */
 	finish_done(vq);
 	tell_guest(vq);
 	vblk_log_signal(&vq->log);
-	if (vq->stopping && !vq->in_flight)
-		wake_up(&vq->drained);
-	mutex_unlock(&vq->lock);
+	end_turn(vq);
 	if (more)
 		vblk_worker_queue(vq->worker, &vq->work);
+}
+
+/* Runs under the IOTLB's lock. */
+static void retry(struct vblk_miss *miss)
+{
+	struct vblk_vq *vq = container_of(miss, struct vblk_vq, miss);
+
+	vblk_worker_queue(vq->worker, &vq->work);
 }
 
 /* Runs under the eventfd's lock. */
@@ -185,14 +221,18 @@ void vblk_vq_init(struct vblk_vq *vq, struct vblk_dev *dev, unsigned int index)
 	mutex_init(&vq->lock);
 	init_waitqueue_head(&vq->drained);
 	init_llist_head(&vq->done);
+	INIT_LIST_HEAD(&vq->miss.node);
+	vq->miss.retry = retry;
 }
 
 static void free_requests(struct vblk_vq *vq)
 {
 	kvfree(vq->requests);
 	kvfree(vq->chain);
+	kvfree(vq->vring.deferred);
 	vq->requests = NULL;
 	vq->chain = NULL;
+	vq->vring.deferred = NULL;
 }
 
 /* As features and ring tell; nothing uses the virtqueue yet. */
@@ -208,6 +248,7 @@ static int prepare(struct vblk_vq *vq)
 	vq->can_flush = features & BIT_ULL(VIRTIO_BLK_F_FLUSH);
 	vq->read_only = features & BIT_ULL(VIRTIO_BLK_F_RO);
 	vring->log = &vq->log;
+	vring->miss = &vq->miss;
 	ret = vblk_vq_check_log(vq);
 	if (ret)
 		return ret;
@@ -219,7 +260,9 @@ static int prepare(struct vblk_vq *vq)
 	vblk_work_init(&vq->work, turn);
 	vq->requests = kvcalloc(vring->num, sizeof(*vq->requests), GFP_KERNEL_ACCOUNT);
 	vq->chain = kvmalloc(sizeof(*vq->chain), GFP_KERNEL_ACCOUNT);
-	if (vq->requests && vq->chain)
+	if (vring->translated)
+		vring->deferred = kvcalloc(vring->num, sizeof(*vring->deferred), GFP_KERNEL_ACCOUNT);
+	if (vq->requests && vq->chain && (vring->deferred || !vring->translated))
 		return 0;
 	free_requests(vq);
 	return -ENOMEM;
@@ -256,10 +299,19 @@ static void begin_stop(struct vblk_vq *vq)
 	mutex_lock(&vq->lock);
 	vq->stopping = true;
 	mutex_unlock(&vq->lock);
+	/* A virtqueue that stops does not ask again. */
+	vblk_miss_cancel(&vq->dev->iotlb, &vq->miss);
 }
 
 static void end_stop(struct vblk_vq *vq)
 {
+	/* The owner has taken the ring's translation away and given none. */
+	if (vq->vring.nr_deferred) {
+		mutex_lock(&vq->lock);
+		vq->vring.reason = "answers can not be told: the used ring is not mapped";
+		give_up(vq);
+		mutex_unlock(&vq->lock);
+	}
 	vblk_worker_free(vq->worker);
 	vq->worker = NULL;
 	free_requests(vq);

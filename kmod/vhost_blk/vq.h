@@ -8,6 +8,7 @@
 #include <linux/wait.h>
 
 #include "backend.h"
+#include "iotlb.h"
 #include "log.h"
 #include "vring.h"
 #include "worker.h"
@@ -42,6 +43,8 @@ struct vblk_vq {
 	/* The device's guest memory. */
 	struct vblk_mem *mem;
 	struct vblk_log log;
+	/* A translation that is missing: nothing is taken until it comes. */
+	struct vblk_miss miss;
 	struct eventfd_ctx *call;
 	struct eventfd_ctx *error;
 	/* From the features: whether the guest flushes, and whether it may write. */
