@@ -7,6 +7,7 @@
 #include <linux/types.h>
 
 #include "uapi/vhost_blk.h"
+#include "budget.h"
 #include "iotlb.h"
 #include "log.h"
 #include "vq.h"
@@ -29,6 +30,8 @@ struct vblk_dev {
 	/* VHOST_BACKEND_F_* */
 	u64 backend_features;
 	struct vblk_iotlb iotlb;
+	/* Bytes of all requests in flight. */
+	struct vblk_budget budget;
 
 	/* What a guest can cause to be logged is bounded per device, so that one can not hide the others. */
 	struct ratelimit_state log_limit;

@@ -19,6 +19,7 @@ static int vblk_open(struct inode *inode, struct file *file)
 	mutex_init(&dev->lock);
 	ratelimit_state_init(&dev->log_limit, DEFAULT_RATELIMIT_INTERVAL, DEFAULT_RATELIMIT_BURST);
 	vblk_iotlb_init(&dev->iotlb);
+	vblk_budget_init(&dev->budget);
 	for (i = 0; i < VHOST_BLK_MAX_VQS; i++)
 		vblk_vq_init(&dev->vqs[i], dev, i);
 	/* misc_open() left its own pointer here. */

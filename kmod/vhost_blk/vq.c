@@ -34,11 +34,36 @@ static void give_up(struct vblk_vq *vq)
 	if (vq->broken)
 		return;
 	vq->broken = true;
+	vblk_budget_cancel(&vq->dev->budget, &vq->claim);
 	if (__ratelimit(&vq->dev->log_limit))
 		pr_warn("vhost-blk: owner %d, virtqueue %u stopped: %s\n", vq->dev->owner_pid, vq->index,
 			vq->vring.reason);
 	if (vq->error)
 		eventfd_signal(vq->error);
+}
+
+/* Whether the device has room for the request in vq->chain; if not, it is tried again when it has. */
+static bool reserve(struct vblk_vq *vq)
+{
+	/* What is more is refused. */
+	u64 wanted = vq->bytes_in_flight + min_t(u64, vblk_chain_bytes(vq->chain), VHOST_BLK_MAX_REQUEST_BYTES);
+	u64 more;
+
+	if (wanted <= vq->reserved)
+		return true;
+	more = round_up(wanted - vq->reserved, VBLK_BUDGET_CHUNK);
+	if (!vblk_budget_reserve(&vq->dev->budget, &vq->claim, more))
+		return false;
+	vq->reserved += more;
+	return true;
+}
+
+static void give_back(struct vblk_vq *vq, u64 keep)
+{
+	if (vq->reserved <= keep)
+		return;
+	vblk_budget_release(&vq->dev->budget, vq->reserved - keep);
+	vq->reserved = keep;
 }
 
 static void finish_done(struct vblk_vq *vq)
@@ -49,6 +74,7 @@ static void finish_done(struct vblk_vq *vq)
 	llist_for_each_entry_safe(request, next, first, done)
 		if (vblk_request_finish(request))
 			give_up(vq);
+	give_back(vq, round_up(vq->bytes_in_flight, VBLK_BUDGET_CHUNK) + VBLK_BUDGET_CHUNK);
 }
 
 /* Return: 1 when vq->chain holds the next chain, 0 when the guest has made none available and will kick. */
@@ -69,6 +95,16 @@ static int next_chain(struct vblk_vq *vq)
 	return ret ? ret : 1;
 }
 
+/* Starts the request in vq->chain. Return: as vblk_request_start(); -EBUSY: the device has no room for it yet. */
+static int start_request(struct vblk_vq *vq)
+{
+	int ret = reserve(vq) ? vblk_request_start(vq, vq->chain) : -EBUSY;
+
+	if (ret == -EAGAIN || ret == -EBUSY)
+		vblk_vring_untake(&vq->vring);
+	return ret;
+}
+
 /* Return: whether there may be more to take at once. */
 static bool take_some(struct vblk_vq *vq)
 {
@@ -84,15 +120,16 @@ static bool take_some(struct vblk_vq *vq)
 		ret = next_chain(vq);
 		if (ret <= 0)
 			break;
-		ret = vblk_request_start(vq, vq->chain);
-		if (ret == -EAGAIN)
-			vblk_vring_untake(&vq->vring);
+		ret = start_request(vq);
 		if (ret)
 			break;
 		taken++;
 	}
 	blk_finish_plug(&plug);
-	if (ret < 0 && ret != -EAGAIN)
+	if (ret == -EAGAIN)
+		/* Others need not wait for this owner's answer. */
+		vblk_budget_cancel(&vq->dev->budget, &vq->claim);
+	else if (ret < 0 && ret != -EBUSY)
 		give_up(vq);
 	return taken == VBLK_TURN_REQUESTS;
 }
@@ -122,7 +159,9 @@ static void begin_turn(struct vblk_vq *vq)
 		return;
 	down_read(&vq->mem->iotlb->lock);
 	ret = vblk_vring_map(&vq->vring, vq->mem, vq->stopping ? NULL : &vq->miss);
-	if (ret && ret != -EAGAIN)
+	if (ret == -EAGAIN)
+		vblk_budget_cancel(&vq->dev->budget, &vq->claim);
+	else if (ret)
 		give_up(vq);
 }
 
@@ -156,6 +195,14 @@ static void turn(struct vblk_work *work)
 static void retry(struct vblk_miss *miss)
 {
 	struct vblk_vq *vq = container_of(miss, struct vblk_vq, miss);
+
+	vblk_worker_queue(vq->worker, &vq->work);
+}
+
+/* Runs under the budget's lock. */
+static void claim_again(struct vblk_claim *claim)
+{
+	struct vblk_vq *vq = container_of(claim, struct vblk_vq, claim);
 
 	vblk_worker_queue(vq->worker, &vq->work);
 }
@@ -223,6 +270,8 @@ void vblk_vq_init(struct vblk_vq *vq, struct vblk_dev *dev, unsigned int index)
 	init_llist_head(&vq->done);
 	INIT_LIST_HEAD(&vq->miss.node);
 	vq->miss.retry = retry;
+	INIT_LIST_HEAD(&vq->claim.node);
+	vq->claim.retry = claim_again;
 }
 
 static void free_requests(struct vblk_vq *vq)
@@ -301,6 +350,7 @@ static void begin_stop(struct vblk_vq *vq)
 	mutex_unlock(&vq->lock);
 	/* A virtqueue that stops does not ask again. */
 	vblk_miss_cancel(&vq->dev->iotlb, &vq->miss);
+	vblk_budget_cancel(&vq->dev->budget, &vq->claim);
 }
 
 static void end_stop(struct vblk_vq *vq)
@@ -312,6 +362,7 @@ static void end_stop(struct vblk_vq *vq)
 		give_up(vq);
 		mutex_unlock(&vq->lock);
 	}
+	give_back(vq, 0);
 	vblk_worker_free(vq->worker);
 	vq->worker = NULL;
 	free_requests(vq);

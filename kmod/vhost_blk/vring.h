@@ -78,6 +78,17 @@ struct vblk_chain {
 	struct vring_desc table[VHOST_BLK_MAX_CHAIN];
 };
 
+/* vblk_chain_bytes() - the memory that a chain names, header and status included */
+static inline u64 vblk_chain_bytes(const struct vblk_chain *chain)
+{
+	u64 bytes = 0;
+	unsigned int i;
+
+	for (i = 0; i < chain->readable + chain->writable; i++)
+		bytes += chain->seg[i].len;
+	return bytes;
+}
+
 /*
  * All return 0 unless told otherwise, or a negative errno when the ring is broken; @vring->reason says why then. -EAGAIN is
  * none of these: a translation is missing and has been asked for.
