@@ -28,6 +28,10 @@ static void add_all(struct suite *suite)
 	suite_add_hostile_memory(suite);
 	suite_add_hostile_ioctls(suite);
 	suite_add_lifecycle(suite);
+	suite_add_log(suite);
+	suite_add_iotlb(suite);
+	suite_add_iotlb_hostile(suite);
+	suite_add_budget(suite);
 }
 
 static bool chosen(const struct options *options, const struct check_case *one)
