@@ -7,6 +7,8 @@
 #include <linux/overflow.h>
 #include <linux/poll.h>
 #include <linux/refcount.h>
+#include <linux/sched.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 #include <linux/vhost_types.h>
@@ -116,12 +118,18 @@ static void remove_range(struct vblk_iotlb *iotlb, u64 first, u64 last)
 	iotlb->generation++;
 }
 
-void vblk_iotlb_enable(struct vblk_iotlb *iotlb, bool on)
+void vblk_iotlb_enable(struct vblk_iotlb *iotlb, const struct mm_struct *owner)
 {
 	down_write(&iotlb->lock);
-	iotlb->enabled = on;
+	iotlb->owner = owner;
 	remove_range(iotlb, 0, U64_MAX);
 	up_write(&iotlb->lock);
+}
+
+/* The caller may have been the owner when it began. */
+static bool is_owner(const struct vblk_iotlb *iotlb)
+{
+	return iotlb->owner && iotlb->owner == current->mm;
 }
 
 /* Until no request in flight relies on what has been removed. */
@@ -167,7 +175,7 @@ static int replace(struct vblk_iotlb *iotlb, struct vblk_iotlb_entry *added)
 	struct vblk_iotlb_entry *known = find(iotlb, added->first);
 	int ret;
 
-	if (!iotlb->enabled)
+	if (!is_owner(iotlb))
 		return -EFAULT;
 	/* Nothing new; requests that rely on it need not be waited for. */
 	if (known && known->first == added->first && known->last == added->last && known->uaddr == added->uaddr &&
@@ -222,7 +230,7 @@ int vblk_iotlb_invalidate(struct vblk_iotlb *iotlb, u64 iova, u64 size)
 	if (!size || check_add_overflow(iova, size - 1, &last))
 		return -EINVAL;
 	down_write(&iotlb->lock);
-	if (iotlb->enabled)
+	if (is_owner(iotlb))
 		remove_range(iotlb, iova, last);
 	else
 		ret = -EFAULT;

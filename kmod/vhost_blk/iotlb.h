@@ -10,6 +10,7 @@
 #include <linux/types.h>
 #include <linux/wait.h>
 
+struct mm_struct;
 struct vblk_chain;
 struct vblk_iotlb_entry;
 struct vblk_mem;
@@ -30,8 +31,8 @@ struct vblk_mem;
 struct vblk_iotlb {
 	/* Held for reading by a worker for a turn, in which translations do not change; for writing to change them. */
 	struct rw_semaphore lock;
-	/* Protected by @lock. Addresses are translated here; if not, there are no entries. */
-	bool enabled;
+	/* Protected by @lock. Whose translations they are; NULL: addresses are not translated here, and there are none. */
+	const struct mm_struct *owner;
 	struct rb_root entries;
 	struct list_head by_age;
 	unsigned int nr;
@@ -72,8 +73,8 @@ struct vblk_hold {
 
 void vblk_iotlb_init(struct vblk_iotlb *iotlb);
 
-/* vblk_iotlb_enable() - begin, without a translation, or end to translate here; nothing is in flight */
-void vblk_iotlb_enable(struct vblk_iotlb *iotlb, bool on);
+/* vblk_iotlb_enable() - begin, without a translation, or end (@owner is NULL) to translate here; nothing is in flight */
+void vblk_iotlb_enable(struct vblk_iotlb *iotlb, const struct mm_struct *owner);
 
 /**
  * vblk_iotlb_update() - add a translation, in place of any that it overlaps
@@ -82,7 +83,7 @@ void vblk_iotlb_enable(struct vblk_iotlb *iotlb, bool on);
  * @uaddr: where they are in the owner's address space
  * @perm: VHOST_ACCESS_*
  *
- * Return: 0, -EFAULT (not enabled, not in user space), -EINVAL (range, permission), -ENOSPC, -ENOMEM; -EINTR: a signal that
+ * Return: 0, -EFAULT (not enabled for the caller, not in user space), -EINVAL (range, permission), -ENOSPC, -ENOMEM; -EINTR: a signal that
  * kills came while requests that rely on a former translation were waited for.
  */
 int vblk_iotlb_update(struct vblk_iotlb *iotlb, u64 iova, u64 size, u64 uaddr, u8 perm);

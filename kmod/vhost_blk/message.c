@@ -117,7 +117,7 @@ void vblk_dev_use_iotlb(struct vblk_dev *dev, bool on)
 {
 	unsigned int i;
 
-	vblk_iotlb_enable(&dev->iotlb, on);
+	vblk_iotlb_enable(&dev->iotlb, on ? dev->mm : NULL);
 	if (dev->mem)
 		dev->mem->iotlb = on ? &dev->iotlb : NULL;
 	for (i = 0; i < VHOST_BLK_MAX_VQS; i++)
