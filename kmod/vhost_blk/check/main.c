@@ -32,6 +32,7 @@ static void add_all(struct suite *suite)
 	suite_add_iotlb(suite);
 	suite_add_iotlb_hostile(suite);
 	suite_add_budget(suite);
+	suite_add_memory_map(suite);
 }
 
 static bool chosen(const struct options *options, const struct check_case *one)
