@@ -22,7 +22,7 @@ bool vblk_budget_reserve(struct vblk_budget *budget, struct vblk_claim *claim, u
 
 	spin_lock(&budget->lock);
 	granted = bytes <= VBLK_MAX_DEVICE_BYTES - budget->used &&
-		  (list_empty(&budget->waiting) || list_first_entry(&budget->waiting, struct vblk_claim, node) == claim);
+		  (list_empty(&budget->waiting) || budget->waiting.next == &claim->node);
 	if (granted) {
 		budget->used += bytes;
 		list_del_init(&claim->node);

@@ -68,8 +68,8 @@ static void free_vecs(struct vblk_data *data)
 }
 
 /*
- * Notes where data to be read goes: the guest memory that the request was made for, also when there is other then, and also
- * for a log that is switched on in the meantime. measure() has noted a few.
+ * Notes where data to be read goes: the guest memory that the request was made for, also when there is other then, and
+ * also for a log that is switched on in the meantime. measure() has noted a few.
  */
 static int note_pieces(struct vblk_data *data, const struct vblk_mem *mem, struct vblk_cursor cursor, u32 bytes)
 {

@@ -25,13 +25,13 @@ struct vblk_mem;
 #define VBLK_FEW_ENTRIES 4
 
 /*
- * A device's IOTLB: where in the owner's address space the addresses are that its driver uses, as far as the owner has told.
- * A miss is told to the owner by a message. Locks: @lock, then @miss_lock.
+ * A device's IOTLB: where in the owner's address space the addresses are that its driver uses, as far as the owner has
+ * told. A miss is told to the owner by a message. Locks: @lock, then @miss_lock.
  */
 struct vblk_iotlb {
 	/* Held for reading by a worker for a turn, in which translations do not change; for writing to change them. */
 	struct rw_semaphore lock;
-	/* Protected by @lock. Whose translations they are; NULL: addresses are not translated here, and there are none. */
+	/* Protected by @lock. Whose translations they are; NULL: addresses are not translated here, there are none. */
 	const struct mm_struct *owner;
 	struct rb_root entries;
 	struct list_head by_age;
@@ -73,7 +73,7 @@ struct vblk_hold {
 
 void vblk_iotlb_init(struct vblk_iotlb *iotlb);
 
-/* vblk_iotlb_enable() - begin, without a translation, or end (@owner is NULL) to translate here; nothing is in flight */
+/* vblk_iotlb_enable() - begin, without a translation, or (@owner is NULL) end to translate; nothing is in flight */
 void vblk_iotlb_enable(struct vblk_iotlb *iotlb, const struct mm_struct *owner);
 
 /**
@@ -83,8 +83,8 @@ void vblk_iotlb_enable(struct vblk_iotlb *iotlb, const struct mm_struct *owner);
  * @uaddr: where they are in the owner's address space
  * @perm: VHOST_ACCESS_*
  *
- * Return: 0, -EFAULT (not enabled for the caller, not in user space), -EINVAL (range, permission), -ENOSPC, -ENOMEM; -EINTR: a signal that
- * kills came while requests that rely on a former translation were waited for.
+ * Return: 0, -EFAULT (not enabled for the caller, not in user space), -EINVAL (range, permission), -ENOSPC, -ENOMEM;
+ * -EINTR: a signal that kills came while requests that rely on a former translation were waited for.
  */
 int vblk_iotlb_update(struct vblk_iotlb *iotlb, u64 iova, u64 size, u64 uaddr, u8 perm);
 

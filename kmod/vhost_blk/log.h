@@ -42,8 +42,8 @@ int vblk_log_check(const struct vblk_log *log, u64 gpa, u64 len);
 int vblk_log_check_mem(const struct vblk_log *log, const struct vblk_mem *mem);
 
 /*
- * Mark pages that have been written. In the owner's address space; after the write, before the guest hears of it. Return: 0,
- * or -EFAULT when the bitmap can not be written.
+ * Mark pages that have been written. In the owner's address space; after the write, before the guest hears of it.
+ * Return: 0, or -EFAULT when the bitmap can not be written.
  */
 
 /* vblk_log_gpa() - by guest physical address, whatever @log->all says */

@@ -58,8 +58,8 @@ struct vblk_mem *vblk_mem_create(const struct vhost_memory __user *table);
  * @max: not more bytes than these
  * @uaddr: set to where they are
  *
- * Return: how many bytes, 0 at the end of the list, -EFAULT where the guest has no memory or the device may not access it,
- * -EAGAIN where that is not known yet; @cursor is at that place then.
+ * Return: how many bytes, 0 at the end of the list, -EFAULT where the guest has no memory or the device may not access
+ * it, -EAGAIN where that is not known yet; @cursor is at that place then.
  */
 ssize_t vblk_mem_next(const struct vblk_mem *mem, struct vblk_cursor *cursor, size_t max, void __user **uaddr);
 

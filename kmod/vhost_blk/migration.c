@@ -33,7 +33,7 @@ static void share_log(struct vblk_dev *dev)
 	}
 }
 
-/* Whether what is logged of a virtqueue's ring fits @log. Through an IOTLB its place is known only when it is written. */
+/* Whether what is logged of a virtqueue's ring fits @log. Through an IOTLB that is found out when it is written. */
 static int check_ring(const struct vblk_vq *vq, const struct vblk_log *log)
 {
 	const struct vblk_vring *vring = &vq->vring;

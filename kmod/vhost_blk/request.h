@@ -39,8 +39,8 @@ struct vblk_request {
  * @vq: virtqueue
  * @chain: taken from its ring, not needed any more on return
  *
- * A request that can not be done is answered with an error before anything of it has reached the disk. Also returns -EAGAIN:
- * an address is not known yet, and nothing was done.
+ * A request that can not be done is answered with an error before anything of it has reached the disk. Also returns
+ * -EAGAIN: an address is not known yet, and nothing was done.
  */
 int vblk_request_start(struct vblk_vq *vq, const struct vblk_chain *chain);
 

@@ -34,7 +34,8 @@ static int broken(struct vblk_vring *vring, const char *reason)
 }
 
 /* Where @len bytes of an area are; NULL when they are cut. @whole: the area, if it is in one piece. */
-static void __user *locate(const struct vblk_vring *vring, void __user *whole, unsigned int which, size_t offset, size_t len)
+static void __user *locate(const struct vblk_vring *vring, void __user *whole, unsigned int which, size_t offset,
+			   size_t len)
 {
 	return likely(whole) ? whole + offset : vblk_area_find(&vring->area[which], offset, len);
 }

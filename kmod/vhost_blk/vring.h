@@ -26,7 +26,7 @@ struct vblk_area {
 struct vblk_vring {
 	/* 0: not set up. A power of two. */
 	unsigned int num;
-	/* Where its areas are, as the VMM told: user addresses, or, if they are translated, those that the driver uses. */
+	/* Where its areas are, as the VMM told: user addresses, or, if @translated, those that the driver uses. */
 	u64 addr[VBLK_AREAS];
 	bool placed;
 	bool translated;
@@ -90,8 +90,8 @@ static inline u64 vblk_chain_bytes(const struct vblk_chain *chain)
 }
 
 /*
- * All return 0 unless told otherwise, or a negative errno when the ring is broken; @vring->reason says why then. -EAGAIN is
- * none of these: a translation is missing and has been asked for.
+ * All return 0 unless told otherwise, or a negative errno when the ring is broken; @vring->reason says why then. -EAGAIN
+ * is none of these: a translation is missing and has been asked for.
  */
 
 /* vblk_vring_check() - whether size and addresses are set and addresses are in user space; -EINVAL, -EFAULT */
@@ -138,7 +138,7 @@ static inline void vblk_vring_untake(struct vblk_vring *vring)
 /* vblk_vring_want_kick() - ask to be notified, or not; look for available chains again after asking */
 int vblk_vring_want_kick(struct vblk_vring *vring, bool want);
 
-/* vblk_vring_use() - write a used element, at once or when the ring is mapped; the guest sees it after vblk_vring_publish() */
+/* vblk_vring_use() - write a used element, or keep it until the ring is mapped; vblk_vring_publish() shows it */
 int vblk_vring_use(struct vblk_vring *vring, u16 head, u32 len);
 
 /* vblk_vring_publish() - Return: 1 when the guest is to be signalled, 0 when it need not be */

@@ -16,7 +16,7 @@ static double now(void)
 	return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
 }
 
-/* Each virtqueue wants its share of more than there is; the request of another one among them does not wait for ever. */
+/* Each virtqueue wants its share of more than there is; the request of another one among them does not starve. */
 static void run_crowded(const struct disk *disk, const struct check_case *self)
 {
 	struct request big[GUEST_MAX_QUEUES], small;
@@ -29,10 +29,10 @@ static void run_crowded(const struct disk *disk, const struct check_case *self)
 	guest_create(&guest, &self->options);
 	for (unsigned i = 0; i < queues; i++) {
 		/* All into the same memory: only how much of it is in flight counts. */
-		request_build(&big[i], &guest.memory, &(struct request_shape){ .type = VIRTIO_BLK_T_IN, .bytes = BIG_BYTES });
+		request_build(&big[i], &guest.memory,
+			      &(struct request_shape){ .type = VIRTIO_BLK_T_IN, .bytes = BIG_BYTES });
 		for (unsigned j = 0; j < each; j++)
 			request_add(&big[i], &guest.ring[i], &guest.memory);
-		big[i].shape.sector = 0;
 		memory_data_reset(&guest.memory);
 	}
 	guest.memory.data_next = DATA_GPA + 2 * BIG_BYTES;
@@ -62,8 +62,9 @@ static void run_crowded(const struct disk *disk, const struct check_case *self)
 
 void suite_add_budget(struct suite *suite)
 {
-	struct check_case *added = suite_add(suite, GROUP_FULL, run_crowded, "480 MiB wanted in flight by 8 virtqueues");
+	struct check_case *added;
 
+	added = suite_add(suite, GROUP_FULL, run_crowded, "480 MiB wanted in flight by 8 virtqueues");
 	added->options = (struct guest_options){ .queues = 9, .num = 64 };
 	added->count = 15;
 	added = suite_add(suite, GROUP_LIFECYCLE, run_crowded, "72 MiB wanted in flight by 1 virtqueue");

@@ -37,9 +37,10 @@ static void create(struct guest *guest, struct iommu *iommu, const struct check_
 static void map_rings(const struct iommu *iommu)
 {
 	const struct guest *guest = iommu->guest;
+	char *rings = guest->memory.region[0].hva;
 
-	iommu_update(guest, (uintptr_t)guest->memory.region[0].hva, RING_BYTES, guest->memory.region[0].hva, VHOST_ACCESS_RW);
-	iommu_update(guest, RING_GPA, RING_BYTES, guest->memory.region[0].hva, VHOST_ACCESS_RO);
+	iommu_update(guest, (uintptr_t)rings, RING_BYTES, rings, VHOST_ACCESS_RW);
+	iommu_update(guest, RING_GPA, RING_BYTES, rings, VHOST_ACCESS_RO);
 	iommu_update(guest, DATA_GPA, DATA_AT - DATA_GPA, guest->memory.region[1].hva, VHOST_ACCESS_RW);
 }
 
@@ -51,7 +52,8 @@ static char *data_at(const struct guest *guest, uint64_t gpa)
 /* One page at @gpa. */
 static void build(struct request *request, struct guest *guest, uint32_t type, uint64_t sector, uint64_t gpa)
 {
-	request_build(request, &guest->memory, &(struct request_shape){ .type = type, .bytes = IOMMU_PAGE, .sector = sector });
+	request_build(request, &guest->memory,
+		      &(struct request_shape){ .type = type, .bytes = IOMMU_PAGE, .sector = sector });
 	request->spans[1].gpa = gpa;
 }
 
@@ -440,7 +442,7 @@ static void expect_killed(const struct disk *disk, const struct check_case *self
 		_exit(0);
 }
 
-/* A virtqueue that waits for a translation is stopped; the request is still in the ring, and is taken after a new start. */
+/* A virtqueue that waits for a translation is stopped; the request is in the ring still, and taken after a new start. */
 static void run_stop_parked(const struct disk *disk, const struct check_case *self)
 {
 	struct request request;
@@ -487,7 +489,8 @@ void suite_add_iotlb(struct suite *suite)
 	for (unsigned v2 = 0; v2 < 2; v2++)
 		for (unsigned indirect = 0; indirect < 2; indirect++) {
 			added = suite_add(suite, GROUP_FULL | (v2 && indirect ? GROUP_QUICK : 0), run_misses,
-					  "iotlb: read and write through misses%s, messages v%u", indirect ? ", indirect" : "", v2 + 1);
+					  "iotlb: read and write through misses%s, messages v%u",
+					  indirect ? ", indirect" : "", v2 + 1);
 			added->count = v2 ? VHOST_IOTLB_MSG_V2 : VHOST_IOTLB_MSG;
 			added->shape = (struct request_shape){ .bytes = 65536, .sector = 64, .indirect = indirect,
 							       .data_cuts = { 12288 }, .misalign = indirect ? 8 : 0 };
@@ -499,13 +502,17 @@ void suite_add_iotlb(struct suite *suite)
 	suite_add(suite, GROUP_FULL, run_denied, "iotlb: write from what may not be read")->count = VIRTIO_BLK_T_OUT;
 	for (unsigned i = 0; i < 3; i++)
 		suite_add(suite, GROUP_HOSTILE, run_denied_ring, "iotlb: %s may not be accessed", denied[i])->count = i;
-	suite_add(suite, GROUP_FULL | GROUP_QUICK, run_invalidate, "iotlb: no access after an invalidation")->count = 20;
+	added = suite_add(suite, GROUP_FULL | GROUP_QUICK, run_invalidate, "iotlb: no access after an invalidation");
+	added->count = 20;
 	added = suite_add(suite, GROUP_FULL | GROUP_QUICK, run_invalidate_in_flight,
 			  "iotlb: data invalidated in flight");
 	added = suite_add(suite, GROUP_FULL | GROUP_QUICK, run_invalidate_all, "iotlb: all invalidated in flight");
 	added->count = 5;
 	added = suite_add(suite, GROUP_FULL, run_scattered_ring, "iotlb: ring in scattered pages");
 	added->options = (struct guest_options){ .num = 1024, .base = 65000, .event_idx = true };
-	for (unsigned i = 0; i < STOP_WAYS; i++)
-		suite_add(suite, GROUP_LIFECYCLE, run_stop_parked, "iotlb: %s while waiting for a translation", ways[i])->count = i;
+	for (unsigned i = 0; i < STOP_WAYS; i++) {
+		added = suite_add(suite, GROUP_LIFECYCLE, run_stop_parked, "iotlb: %s while waiting for a translation",
+				  ways[i]);
+		added->count = i;
+	}
 }

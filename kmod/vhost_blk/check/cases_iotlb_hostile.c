@@ -65,7 +65,8 @@ static void run_bad_messages(const struct disk *disk, const struct check_case *s
 	guest_close(&guest);
 	create(&guest, self);
 	if (ioctl(guest.vhost, VHOST_GET_BACKEND_FEATURES, &offered) || offered != features)
-		fail("expected backend features %#llx, saw %#llx", (unsigned long long)features, (unsigned long long)offered);
+		fail("expected backend features %#llx, saw %#llx", (unsigned long long)features,
+		     (unsigned long long)offered);
 	expect_refusal("unknown backend feature", ioctl(guest.vhost, VHOST_SET_BACKEND_FEATURES, &unknown), EOPNOTSUPP);
 	for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		struct vhost_iotlb_msg message = { bad[i].iova, bad[i].size, bad[i].uaddr, bad[i].perm, bad[i].type };
@@ -82,7 +83,8 @@ static void run_bad_messages(const struct disk *disk, const struct check_case *s
 	if (pid < 0)
 		fail_errno("fork");
 	if (pid == 0) {
-		expect_refusal("message of a process that is not the owner", iommu_send(&guest, VHOST_IOTLB_MSG_V2, &good), EPERM);
+		expect_refusal("message of a process that is not the owner",
+			       iommu_send(&guest, VHOST_IOTLB_MSG_V2, &good), EPERM);
 		expect_refusal("read of a process that is not the owner", read(guest.vhost, page, 72), EPERM);
 		_exit(9);
 	}
@@ -152,8 +154,10 @@ static void run_storm(const struct disk *disk, const struct check_case *self)
 	pattern_fill(expected, sizeof(expected), 8, 51);
 	disk_write(disk, 8 * SECTOR, expected, sizeof(expected));
 	for (unsigned i = 0; i < self->count; i++) {
-		request_build(&request, &guest.memory, &(struct request_shape){ .type = VIRTIO_BLK_T_IN, .bytes = IOMMU_PAGE,
-										.sector = 8, .misalign = i % 2 ? 8 : 0 });
+		struct request_shape shape = { .type = VIRTIO_BLK_T_IN, .bytes = IOMMU_PAGE, .sector = 8,
+					       .misalign = i % 2 ? 8 : 0 };
+
+		request_build(&request, &guest.memory, &shape);
 		request_add(&request, &guest.ring[0], &guest.memory);
 		ring_kick_always(&guest.ring[0]);
 		for (unsigned j = 0; j < i % 7; j++)

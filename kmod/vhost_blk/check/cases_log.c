@@ -131,7 +131,8 @@ static bool is_used_ring(const struct guest *guest, const char *page)
 }
 
 /* Returns how many pages changed. */
-static unsigned expect_changes(const struct guest *guest, const struct snapshot *before, const struct log *log, bool rings)
+static unsigned expect_changes(const struct guest *guest, const struct snapshot *before, const struct log *log,
+			       bool rings)
 {
 	unsigned changes = 0, marked = count_bits(log), expected = 0;
 
@@ -143,8 +144,8 @@ static unsigned expect_changes(const struct guest *guest, const struct snapshot 
 			bool wanted = changed && (rings || !is_used_ring(guest, region->hva + at));
 
 			if (is_set(log, region->gpa + at) != wanted)
-				fail("page %#llx %s, expected it to be %s, saw the opposite", (unsigned long long)(region->gpa + at),
-				     changed ? "changed" : "did not change", wanted ? "marked" : "left alone");
+				fail("page %#llx %s, expected it to be %s, saw the opposite",
+				     (unsigned long long)(region->gpa + at), changed ? "changed" : "did not change", wanted ? "marked" : "left alone");
 			changes += changed;
 			expected += wanted;
 		}
@@ -313,7 +314,8 @@ static void run_in_flight(const struct disk *disk, const struct check_case *self
 		request_free(&requests[i]);
 	}
 	if (missed)
-		fail("expected %u requests that ended later to be logged, saw %u of their pages missing", flying, missed);
+		fail("expected %u requests that ended later to be logged, saw %u of their pages missing", flying,
+		     missed);
 	if (!flying)
 		skip("the disk is too fast for requests in flight");
 	note("%u in flight", flying);
@@ -397,15 +399,17 @@ void suite_add_log(struct suite *suite)
 		{ "read 64 KiB in 16 pieces",
 		  { .type = VIRTIO_BLK_T_IN, .bytes = 65536, .sector = 64, .data_cuts = { 4096 }, .indirect = true } },
 		{ "misaligned read", { .type = VIRTIO_BLK_T_IN, .bytes = 16384, .sector = 64, .misalign = 8 } },
-		{ "misaligned read in 16 pieces", { .type = VIRTIO_BLK_T_IN, .bytes = 16384, .sector = 64, .misalign = 3,
-						    .data_cuts = { 1000 }, .share_status = true } },
+		{ "misaligned read in 17 pieces",
+		  { .type = VIRTIO_BLK_T_IN, .bytes = 16384, .sector = 64, .misalign = 3, .data_cuts = { 1000 },
+		    .share_status = true } },
 		{ "read across regions",
 		  { .type = VIRTIO_BLK_T_IN, .bytes = 1048576, .sector = 64, .across_regions = true } },
 		{ "write", { .type = VIRTIO_BLK_T_OUT, .bytes = 65536, .sector = 64 } },
 		{ "flush", { .type = VIRTIO_BLK_T_FLUSH } },
 		{ "get-id", { .type = VIRTIO_BLK_T_GET_ID, .bytes = 20 } },
 	};
-	static const char *const with[] = { "", ", used ring too", ", through an IOTLB", ", used ring too, through an IOTLB" };
+	static const char *const with[] = { "", ", used ring too", ", through an IOTLB",
+					    ", used ring too, through an IOTLB" };
 	struct check_case *added;
 
 	for (unsigned i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++)

@@ -102,7 +102,8 @@ static void run_between(const struct disk *disk, const struct check_case *self)
 	guest_create(&guest, &self->options);
 	pattern_fill(expected, sizeof(expected), 0, SALT);
 	disk_write(disk, 0, expected, sizeof(expected));
-	request_build(&request, &guest.memory, &(struct request_shape){ .type = VIRTIO_BLK_T_IN, .bytes = sizeof(expected) });
+	request_build(&request, &guest.memory,
+		      &(struct request_shape){ .type = VIRTIO_BLK_T_IN, .bytes = sizeof(expected) });
 	for (unsigned i = 0; i < self->count; i++) {
 		place = guest.memory.region[1].hva;
 		guest_attach(&guest, disk->fd);

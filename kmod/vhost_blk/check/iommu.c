@@ -98,8 +98,8 @@ bool iommu_miss(const struct guest *guest, int ms, struct vhost_iotlb_msg *messa
 		fail("message of the device: expected an IOTLB message, saw type %u", whole.v2.type);
 	*message = whole.v1.iotlb;
 	if (message->type != VHOST_IOTLB_MISS || (message->perm != VHOST_ACCESS_RO && message->perm != VHOST_ACCESS_WO))
-		fail("message of the device: expected a miss of one permission, saw type %u, permission %u", message->type,
-		     message->perm);
+		fail("message of the device: expected a miss of one permission, saw type %u, permission %u",
+		     message->type, message->perm);
 	return true;
 }
 
@@ -110,8 +110,8 @@ void iommu_expect_miss(const struct guest *guest, uint64_t iova, uint8_t perm)
 	if (!iommu_miss(guest, COMPLETION_MS, &message))
 		fail("expected a miss of %#llx, saw none", (unsigned long long)iova);
 	if (message.iova / IOMMU_PAGE != iova / IOMMU_PAGE || message.perm != perm)
-		fail("expected a miss of %#llx with permission %u, saw one of %#llx with %u", (unsigned long long)iova, perm,
-		     (unsigned long long)message.iova, message.perm);
+		fail("expected a miss of %#llx with permission %u, saw one of %#llx with %u",
+		     (unsigned long long)iova, perm, (unsigned long long)message.iova, message.perm);
 }
 
 void iommu_expect_no_miss(const struct guest *guest, int ms)
