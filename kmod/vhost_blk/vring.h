@@ -90,8 +90,8 @@ static inline u64 vblk_chain_bytes(const struct vblk_chain *chain)
 }
 
 /*
- * All return 0 unless told otherwise, or a negative errno when the ring is broken; @vring->reason says why then. -EAGAIN
- * is none of these: a translation is missing and has been asked for.
+ * All return 0 unless told otherwise, or a negative errno when the ring is broken; @vring->reason says why then.
+ * -EAGAIN is none of these: a translation is missing and has been asked for.
  */
 
 /* vblk_vring_check() - whether size and addresses are set and addresses are in user space; -EINVAL, -EFAULT */

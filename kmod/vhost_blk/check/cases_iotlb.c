@@ -442,7 +442,7 @@ static void expect_killed(const struct disk *disk, const struct check_case *self
 		_exit(0);
 }
 
-/* A virtqueue that waits for a translation is stopped; the request is in the ring still, and taken after a new start. */
+/* A virtqueue that waits for a translation is stopped; the request is in the ring still, and taken after a start. */
 static void run_stop_parked(const struct disk *disk, const struct check_case *self)
 {
 	struct request request;

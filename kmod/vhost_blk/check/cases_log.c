@@ -145,7 +145,8 @@ static unsigned expect_changes(const struct guest *guest, const struct snapshot 
 
 			if (is_set(log, region->gpa + at) != wanted)
 				fail("page %#llx %s, expected it to be %s, saw the opposite",
-				     (unsigned long long)(region->gpa + at), changed ? "changed" : "did not change", wanted ? "marked" : "left alone");
+				     (unsigned long long)(region->gpa + at), changed ? "changed" : "did not change",
+				     wanted ? "marked" : "left alone");
 			changes += changed;
 			expected += wanted;
 		}
