@@ -7,14 +7,10 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
+#include "log.h"
+
 /* Pages that are pinned in one go. */
 #define VBLK_PIN_BATCH 32
-
-/* Bytes of the guest that are contiguous for the host. */
-struct vblk_piece {
-	void __user *addr;
-	size_t len;
-};
 
 /* What must hold of each piece for the disk to use it in place. */
 struct vblk_layout {
@@ -48,6 +44,8 @@ static int measure(struct vblk_data *data, const struct vblk_mem *mem, struct vb
 		if ((unsigned long)addr & layout.addr_mask || n & layout.len_mask)
 			data->bounced = true;
 		data->nr += DIV_ROUND_UP(offset_in_page(addr) + n, PAGE_SIZE);
+		if (data->nr_pieces < VBLK_FEW_PAGES)
+			data->few_pieces[data->nr_pieces] = (struct vblk_piece) { addr, n };
 		data->nr_pieces++;
 		bytes -= n;
 	}
@@ -67,6 +65,38 @@ static void free_vecs(struct vblk_data *data)
 	if (data->vecs != data->few)
 		kvfree(data->vecs);
 	data->vecs = NULL;
+}
+
+/*
+ * Notes where data to be read goes: the guest memory that the request was made for, also when there is other then, and
+ * also for a log that is switched on in the meantime. measure() has noted a few.
+ */
+static int note_pieces(struct vblk_data *data, const struct vblk_mem *mem, struct vblk_cursor cursor, u32 bytes)
+{
+	unsigned int i;
+
+	data->pieces = data->few_pieces;
+	if (data->nr_pieces <= VBLK_FEW_PAGES)
+		return 0;
+	data->pieces = kvmalloc_array(data->nr_pieces, sizeof(*data->pieces), GFP_KERNEL | __GFP_NOWARN);
+	if (!data->pieces)
+		return -ENOMEM;
+	for (i = 0; i < data->nr_pieces; i++) {
+		ssize_t n = vblk_mem_next(mem, &cursor, bytes, &data->pieces[i].addr);
+
+		if (n <= 0)
+			return -EFAULT;
+		data->pieces[i].len = n;
+		bytes -= n;
+	}
+	return 0;
+}
+
+static void free_pieces(struct vblk_data *data)
+{
+	if (data->pieces != data->few_pieces)
+		kvfree(data->pieces);
+	data->pieces = NULL;
 }
 
 /* The first data->nr pages. */
@@ -133,27 +163,6 @@ static void free_bounce(struct vblk_data *data)
 	for (i = 0; i < data->nr; i++)
 		__free_page(data->vecs[i].bv_page);
 	free_vecs(data);
-	kvfree(data->pieces);
-	data->pieces = NULL;
-}
-
-/* Notes where data to be read goes: the guest memory that the request was made for, also when there is other then. */
-static int note_pieces(struct vblk_data *data, const struct vblk_mem *mem, struct vblk_cursor cursor, u32 bytes)
-{
-	unsigned int i;
-
-	data->pieces = kvmalloc_array(data->nr_pieces, sizeof(*data->pieces), GFP_KERNEL | __GFP_NOWARN);
-	if (!data->pieces)
-		return -ENOMEM;
-	for (i = 0; i < data->nr_pieces; i++) {
-		ssize_t n = vblk_mem_next(mem, &cursor, bytes, &data->pieces[i].addr);
-
-		if (n <= 0)
-			return -EFAULT;
-		data->pieces[i].len = n;
-		bytes -= n;
-	}
-	return 0;
 }
 
 static int bounce(struct vblk_data *data, const struct vblk_mem *mem, struct vblk_cursor cursor, u32 bytes)
@@ -167,7 +176,6 @@ static int bounce(struct vblk_data *data, const struct vblk_mem *mem, struct vbl
 	if (ret)
 		return ret;
 	data->nr = 0;
-	ret = data->to_guest ? note_pieces(data, mem, cursor, bytes) : 0;
 	while (!ret && bytes) {
 		u32 n = min_t(u32, bytes, PAGE_SIZE);
 		struct page *page = alloc_page(gfp);
@@ -195,7 +203,13 @@ int vblk_data_prepare(struct vblk_data *data, struct block_device *bdev, const s
 		return ret;
 	data->to_guest = to_guest;
 	data->pieces = NULL;
-	return data->bounced ? bounce(data, mem, cursor, bytes) : pin(data, mem, cursor, bytes);
+	if (to_guest)
+		ret = note_pieces(data, mem, cursor, bytes);
+	if (!ret)
+		ret = data->bounced ? bounce(data, mem, cursor, bytes) : pin(data, mem, cursor, bytes);
+	if (ret)
+		free_pieces(data);
+	return ret;
 }
 
 /* Copies from the pages to the pieces, both of which hold the request's bytes in order. */
@@ -225,16 +239,29 @@ static int deliver(const struct vblk_data *data)
 	return 0;
 }
 
-int vblk_data_finish(struct vblk_data *data, bool valid)
+/* Pages that the disk reads into have changed, also where it failed; what was bounced, only when it was delivered. */
+static int log_pieces(const struct vblk_data *data, struct vblk_log *log)
 {
-	int ret = 0;
+	unsigned int i;
 
-	if (!data->bounced) {
-		unpin(data);
-		return 0;
-	}
-	if (valid && data->to_guest)
+	for (i = 0; i < data->nr_pieces; i++)
+		if (vblk_log_written(log, data->pieces[i].addr, data->pieces[i].len))
+			return -EPROTO;
+	return 0;
+}
+
+int vblk_data_finish(struct vblk_data *data, bool valid, struct vblk_log *log)
+{
+	int ret = 0, logged = 0;
+
+	if (data->bounced && data->to_guest && valid)
 		ret = deliver(data);
-	free_bounce(data);
-	return ret;
+	if (data->to_guest && (valid || !data->bounced))
+		logged = log_pieces(data, log);
+	if (data->bounced)
+		free_bounce(data);
+	else
+		unpin(data);
+	free_pieces(data);
+	return logged ? logged : ret;
 }

@@ -8,7 +8,7 @@
 #include "mem.h"
 
 struct block_device;
-struct vblk_piece;
+struct vblk_log;
 
 /* Pages of a small request, which needs no allocation for them. */
 #define VBLK_FEW_PAGES 4
@@ -24,10 +24,11 @@ struct vblk_data {
 	/* Flows from the disk to the guest. */
 	bool to_guest;
 	bool bounced;
-	/* Where bounced data goes when it has been read. */
+	/* Where data that is read goes: what bounced data is copied to, and what a dirty log must hear of. */
 	struct vblk_piece *pieces;
 	unsigned int nr_pieces;
 	struct bio_vec few[VBLK_FEW_PAGES];
+	struct vblk_piece few_pieces[VBLK_FEW_PAGES];
 };
 
 /**
@@ -47,9 +48,10 @@ int vblk_data_prepare(struct vblk_data *data, struct block_device *bdev, const s
 /**
  * vblk_data_finish() - release the pages, after all bios for them have ended; in the owner's address space
  * @valid: what was read is to be delivered
+ * @log: is told what the guest's memory got
  *
- * Return: 0 or -EFAULT when it can not be delivered.
+ * Return: 0, -EFAULT when it can not be delivered, -EPROTO when it can not be logged.
  */
-int vblk_data_finish(struct vblk_data *data, bool valid);
+int vblk_data_finish(struct vblk_data *data, bool valid, struct vblk_log *log);
 
 #endif

@@ -7,6 +7,9 @@
 #include <linux/types.h>
 
 #include "uapi/vhost_blk.h"
+#include "budget.h"
+#include "iotlb.h"
+#include "log.h"
 #include "vq.h"
 
 struct mm_struct;
@@ -19,10 +22,16 @@ struct vblk_dev {
 	/* Address space of the owner with a reference to its users, so that requests can be answered while the owner dies. */
 	struct mm_struct *mm;
 	pid_t owner_pid;
-	/* Changes only while no virtqueue runs. */
+	/* Changes only while no virtqueue runs, apart from VHOST_F_LOG_ALL. */
 	u64 features;
 	/* Guest memory; each virtqueue has a pointer of its own, protected by its lock. */
 	struct vblk_mem *mem;
+	struct vblk_log log;
+	/* VHOST_BACKEND_F_* */
+	u64 backend_features;
+	struct vblk_iotlb iotlb;
+	/* Bytes of all requests in flight. */
+	struct vblk_budget budget;
 
 	/* What a guest can cause to be logged is bounded per device, so that one can not hide the others. */
 	struct ratelimit_state log_limit;

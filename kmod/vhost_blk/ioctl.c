@@ -12,6 +12,8 @@
 #include <linux/virtio_config.h>
 
 #include "device.h"
+#include "message.h"
+#include "migration.h"
 
 /*
  * Beside the ring's, the features of the configuration space that are the VMM's alone to provide, and those that need
@@ -21,7 +23,8 @@
 	(BIT_ULL(VIRTIO_F_VERSION_1) | BIT_ULL(VIRTIO_F_ANY_LAYOUT) | BIT_ULL(VIRTIO_RING_F_INDIRECT_DESC) |       \
 	 BIT_ULL(VIRTIO_RING_F_EVENT_IDX) | BIT_ULL(VIRTIO_BLK_F_SIZE_MAX) | BIT_ULL(VIRTIO_BLK_F_SEG_MAX) |       \
 	 BIT_ULL(VIRTIO_BLK_F_BLK_SIZE) | BIT_ULL(VIRTIO_BLK_F_TOPOLOGY) | BIT_ULL(VIRTIO_BLK_F_FLUSH) |           \
-	 BIT_ULL(VIRTIO_BLK_F_MQ) | BIT_ULL(VIRTIO_BLK_F_RO))
+	 BIT_ULL(VIRTIO_BLK_F_MQ) | BIT_ULL(VIRTIO_BLK_F_RO) | BIT_ULL(VHOST_F_LOG_ALL) |                   \
+	 BIT_ULL(VIRTIO_F_ACCESS_PLATFORM))
 
 #define VBLK_ALL_VQS ((vblk_vq_set)GENMASK(VHOST_BLK_MAX_VQS - 1, 0))
 
@@ -53,13 +56,19 @@ static long get_features(u64 __user *argument)
 static long set_features(struct vblk_dev *dev, const u64 __user *argument)
 {
 	u64 features;
+	long ret;
 
 	if (copy_from_user(&features, argument, sizeof(features)))
 		return -EFAULT;
 	if (features & ~VBLK_FEATURES)
 		return -EOPNOTSUPP;
-	if (any_running(dev))
+	if ((features ^ dev->features) & ~BIT_ULL(VHOST_F_LOG_ALL) && any_running(dev))
 		return -EBUSY;
+	ret = vblk_dev_switch_log(dev, features & BIT_ULL(VHOST_F_LOG_ALL));
+	if (ret)
+		return ret;
+	if ((features ^ dev->features) & BIT_ULL(VIRTIO_F_ACCESS_PLATFORM))
+		vblk_dev_use_iotlb(dev, features & BIT_ULL(VIRTIO_F_ACCESS_PLATFORM));
 	dev->features = features;
 	return 0;
 }
@@ -81,9 +90,11 @@ static void use_mem(struct vblk_dev *dev, struct vblk_mem *mem)
 	unsigned int i;
 
 	dev->mem = mem;
+	dev->log.mem = mem;
 	for (i = 0; i < VHOST_BLK_MAX_VQS; i++) {
 		mutex_lock(&dev->vqs[i].lock);
 		dev->vqs[i].mem = mem;
+		dev->vqs[i].log = dev->log;
 		mutex_unlock(&dev->vqs[i].lock);
 	}
 	/* Requests in flight keep pages and addresses, not the map. */
@@ -93,9 +104,17 @@ static void use_mem(struct vblk_dev *dev, struct vblk_mem *mem)
 static long set_mem_table(struct vblk_dev *dev, const struct vhost_memory __user *argument)
 {
 	struct vblk_mem *mem = vblk_mem_create(argument);
+	int ret;
 
 	if (IS_ERR(mem))
 		return PTR_ERR(mem);
+	ret = vblk_dev_check_log(dev, mem);
+	if (ret) {
+		kvfree(mem);
+		return ret;
+	}
+	if (dev->features & BIT_ULL(VIRTIO_F_ACCESS_PLATFORM))
+		mem->iotlb = &dev->iotlb;
 	use_mem(dev, mem);
 	return 0;
 }
@@ -149,33 +168,42 @@ static long vring_state(struct vblk_dev *dev, unsigned int request, struct vhost
 	}
 }
 
-static bool fits_pointer(u64 address, size_t align)
+/* @platform: they are the driver's addresses, which are not cut off where pointers have 32 bits. */
+static bool suits(u64 address, u64 align, bool platform)
 {
-	return address == (unsigned long)address && IS_ALIGNED((unsigned long)address, align);
+	return !(address & (align - 1)) && (platform || address == (unsigned long)address);
 }
 
 static long set_vring_addr(struct vblk_dev *dev, const struct vhost_vring_addr __user *argument)
 {
+	bool platform = dev->features & BIT_ULL(VIRTIO_F_ACCESS_PLATFORM);
 	struct vhost_vring_addr addr;
 	struct vblk_vq *vq;
+	long ret;
 
 	if (copy_from_user(&addr, argument, sizeof(addr)))
 		return -EFAULT;
 	vq = find_vq(dev, addr.index);
 	if (!vq)
 		return -ENOBUFS;
-	if (vblk_vq_running(vq))
-		return -EBUSY;
-	/* VHOST_VRING_F_LOG belongs to a feature that is not offered. */
-	if (addr.flags)
+	if (addr.flags & ~BIT(VHOST_VRING_F_LOG))
 		return -EOPNOTSUPP;
-	if (!fits_pointer(addr.desc_user_addr, VRING_DESC_ALIGN_SIZE) ||
-	    !fits_pointer(addr.avail_user_addr, VRING_AVAIL_ALIGN_SIZE) ||
-	    !fits_pointer(addr.used_user_addr, VRING_USED_ALIGN_SIZE))
+	/* A migration begins and ends with the rings where they are. */
+	if (vblk_vq_running(vq) && (vq->vring.addr[VBLK_AREA_DESC] != addr.desc_user_addr ||
+				    vq->vring.addr[VBLK_AREA_AVAIL] != addr.avail_user_addr ||
+				    vq->vring.addr[VBLK_AREA_USED] != addr.used_user_addr))
+		return -EBUSY;
+	if (!suits(addr.desc_user_addr, VRING_DESC_ALIGN_SIZE, platform) ||
+	    !suits(addr.avail_user_addr, VRING_AVAIL_ALIGN_SIZE, platform) ||
+	    !suits(addr.used_user_addr, VRING_USED_ALIGN_SIZE, platform))
 		return -EINVAL;
-	vq->vring.desc = (void __user *)(unsigned long)addr.desc_user_addr;
-	vq->vring.avail = (void __user *)(unsigned long)addr.avail_user_addr;
-	vq->vring.used = (void __user *)(unsigned long)addr.used_user_addr;
+	ret = vblk_vq_set_log(vq, &addr);
+	if (ret || vblk_vq_running(vq))
+		return ret;
+	vq->vring.addr[VBLK_AREA_DESC] = addr.desc_user_addr;
+	vq->vring.addr[VBLK_AREA_AVAIL] = addr.avail_user_addr;
+	vq->vring.addr[VBLK_AREA_USED] = addr.used_user_addr;
+	vq->vring.placed = true;
 	return 0;
 }
 
@@ -297,6 +325,9 @@ void vblk_dev_reset(struct vblk_dev *dev)
 	for (i = 0; i < VHOST_BLK_MAX_VQS; i++)
 		reset_vq(&dev->vqs[i]);
 	use_mem(dev, NULL);
+	vblk_dev_reset_log(dev);
+	vblk_dev_use_iotlb(dev, false);
+	dev->backend_features = 0;
 	dev->features = 0;
 	if (dev->mm)
 		mmput(dev->mm);
@@ -318,6 +349,14 @@ long vblk_dev_ioctl(struct vblk_dev *dev, unsigned int request, void __user *arg
 		return 0;
 	case VHOST_SET_FEATURES:
 		return set_features(dev, argument);
+	case VHOST_GET_BACKEND_FEATURES:
+		return vblk_dev_get_backend_features(argument);
+	case VHOST_SET_BACKEND_FEATURES:
+		return vblk_dev_set_backend_features(dev, argument);
+	case VHOST_SET_LOG_BASE:
+		return vblk_dev_set_log_base(dev, argument);
+	case VHOST_SET_LOG_FD:
+		return vblk_dev_set_log_fd(dev, argument);
 	case VHOST_SET_MEM_TABLE:
 		return set_mem_table(dev, argument);
 	case VHOST_SET_VRING_NUM:

@@ -5,14 +5,18 @@
 #include <linux/types.h>
 #include <linux/vhost_types.h>
 
+struct vblk_iotlb;
+
 struct vblk_region {
 	u64 gpa;
 	u64 size;
 	u64 uaddr;
 };
 
-/* Guest memory: where guest physical addresses are in the owner's address space. Does not change once it is made. */
+/* Guest memory: where guest physical addresses are in the owner's address space. Does not change once it is in use. */
 struct vblk_mem {
+	/* What the driver uses are no physical addresses, and are translated here; its lock is held. Or NULL. */
+	struct vblk_iotlb *iotlb;
 	unsigned int nr;
 	/* Sorted by gpa, without overlap, each inside user space. */
 	struct vblk_region region[];
@@ -29,6 +33,14 @@ struct vblk_cursor {
 	const struct vblk_seg *seg;
 	unsigned int nr;
 	u32 offset;
+	/* They are for the device to write, else to read. */
+	bool writable;
+};
+
+/* Bytes of the guest that are contiguous for the host. */
+struct vblk_piece {
+	void __user *addr;
+	size_t len;
 };
 
 /**
@@ -46,7 +58,8 @@ struct vblk_mem *vblk_mem_create(const struct vhost_memory __user *table);
  * @max: not more bytes than these
  * @uaddr: set to where they are
  *
- * Return: how many bytes, 0 at the end of the list, -EFAULT where the guest has no memory.
+ * Return: how many bytes, 0 at the end of the list, -EFAULT where the guest has no memory or the device may not access
+ * it, -EAGAIN where that is not known yet; @cursor is at that place then.
  */
 ssize_t vblk_mem_next(const struct vblk_mem *mem, struct vblk_cursor *cursor, size_t max, void __user **uaddr);
 
@@ -54,7 +67,7 @@ ssize_t vblk_mem_next(const struct vblk_mem *mem, struct vblk_cursor *cursor, si
  * vblk_mem_read() - copy from guest memory
  * @to: @len bytes
  *
- * Return: 0 or -EFAULT, also when the list is shorter than @len. @cursor is behind what was copied.
+ * Return: 0, -EAGAIN, or -EFAULT, also when the list is shorter than @len. @cursor is behind what was copied.
  */
 int vblk_mem_read(const struct vblk_mem *mem, struct vblk_cursor *cursor, void *to, size_t len);
 

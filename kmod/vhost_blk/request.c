@@ -28,7 +28,7 @@ static struct vblk_cursor readable_part(const struct vblk_chain *chain)
 
 static struct vblk_cursor writable_part(const struct vblk_chain *chain)
 {
-	return (struct vblk_cursor) { chain->seg + chain->readable, chain->writable };
+	return (struct vblk_cursor) { chain->seg + chain->readable, chain->writable, .writable = true };
 }
 
 static u64 length_of(struct vblk_cursor part)
@@ -138,6 +138,8 @@ static int get_id(struct vblk_request *request, const struct vblk_order *order)
 	vblk_backend_id(&request->vq->backend, id, sizeof(id));
 	if (vblk_mem_write(request->vq->mem, &cursor, id, len))
 		return VIRTIO_BLK_S_IOERR;
+	if (vblk_log_pieces(&request->vq->log, request->vq->mem, writable_part(order->chain), len))
+		return vblk_vq_broken(request->vq, VBLK_NO_LOG);
 	request->written = len;
 	return VIRTIO_BLK_S_OK;
 }
@@ -165,6 +167,8 @@ static int answer(struct vblk_request *request, u8 status, u32 written)
 {
 	if (put_user(status, request->status))
 		return vblk_vq_broken(request->vq, "the status of a request can not be written");
+	if (vblk_log_written(&request->vq->log, request->status, 1))
+		return vblk_vq_broken(request->vq, VBLK_NO_LOG);
 	return vblk_vring_use(&request->vq->vring, request->head, written + 1);
 }
 
@@ -172,7 +176,7 @@ int vblk_request_start(struct vblk_vq *vq, const struct vblk_chain *chain)
 {
 	struct vblk_request *request = &vq->requests[chain->head];
 	struct vblk_order order = { .chain = chain };
-	int status, ret;
+	int status, held, ret;
 
 	/* Its buffers are in use; and there is one vblk_request a head. */
 	if (request->in_flight)
@@ -180,22 +184,35 @@ int vblk_request_start(struct vblk_vq *vq, const struct vblk_chain *chain)
 	request->vq = vq;
 	request->head = chain->head;
 	request->written = 0;
+	held = vblk_hold_chain(&request->hold, vq->mem, chain, &vq->miss);
+	if (held == -EAGAIN)
+		return held;
 	ret = find_status(request, &order);
-	if (ret)
-		return ret;
-	status = carry_out(request, &order);
-	return status == VBLK_IN_FLIGHT ? 0 : answer(request, status, request->written);
+	if (!ret) {
+		status = held ? VIRTIO_BLK_S_IOERR : carry_out(request, &order);
+		if (status == VBLK_IN_FLIGHT)
+			return 0;
+		ret = status < 0 ? status : answer(request, status, request->written);
+	}
+	vblk_hold_release(&request->hold);
+	return ret;
 }
 
 int vblk_request_finish(struct vblk_request *request)
 {
 	struct vblk_vq *vq = request->vq;
-	int error = request->io.error;
+	int ret = 0, error = request->io.error;
 
-	if (request->bytes && vblk_data_finish(&request->data, !error))
-		error = -EFAULT;
+	if (request->bytes)
+		ret = vblk_data_finish(&request->data, !error, &vq->log);
 	request->in_flight = false;
 	vq->in_flight--;
 	vq->bytes_in_flight -= request->bytes;
-	return answer(request, error ? VIRTIO_BLK_S_IOERR : VIRTIO_BLK_S_OK, error ? 0 : request->written);
+	error = error ? error : ret;
+	if (ret == -EPROTO)
+		ret = vblk_vq_broken(vq, VBLK_NO_LOG);
+	else
+		ret = answer(request, error ? VIRTIO_BLK_S_IOERR : VIRTIO_BLK_S_OK, error ? 0 : request->written);
+	vblk_hold_release(&request->hold);
+	return ret;
 }

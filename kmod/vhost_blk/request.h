@@ -7,6 +7,7 @@
 
 #include "data.h"
 #include "io.h"
+#include "iotlb.h"
 
 struct vblk_chain;
 struct vblk_vq;
@@ -25,6 +26,8 @@ struct vblk_request {
 	u32 written;
 	/* The chain's last writable byte. */
 	u8 __user *status;
+	/* Keeps the translations of @status and @data. */
+	struct vblk_hold hold;
 	struct vblk_data data;
 	struct vblk_io io;
 };
@@ -36,7 +39,8 @@ struct vblk_request {
  * @vq: virtqueue
  * @chain: taken from its ring, not needed any more on return
  *
- * A request that can not be done is answered with an error before anything of it has reached the disk.
+ * A request that can not be done is answered with an error before anything of it has reached the disk. Also returns
+ * -EAGAIN: an address is not known yet, and nothing was done.
  */
 int vblk_request_start(struct vblk_vq *vq, const struct vblk_chain *chain);
 

@@ -13,6 +13,7 @@
 #include <linux/virtio_config.h>
 
 #include "device.h"
+#include "migration.h"
 #include "request.h"
 
 /* Requests taken in one turn; after it their answers are told and others of the worker's CPU get theirs. */
@@ -33,11 +34,36 @@ static void give_up(struct vblk_vq *vq)
 	if (vq->broken)
 		return;
 	vq->broken = true;
+	vblk_budget_cancel(&vq->dev->budget, &vq->claim);
 	if (__ratelimit(&vq->dev->log_limit))
 		pr_warn("vhost-blk: owner %d, virtqueue %u stopped: %s\n", vq->dev->owner_pid, vq->index,
 			vq->vring.reason);
 	if (vq->error)
 		eventfd_signal(vq->error);
+}
+
+/* Whether the device has room for the request in vq->chain; if not, it is tried again when it has. */
+static bool reserve(struct vblk_vq *vq)
+{
+	/* What is more is refused. */
+	u64 wanted = vq->bytes_in_flight + min_t(u64, vblk_chain_bytes(vq->chain), VHOST_BLK_MAX_REQUEST_BYTES);
+	u64 more;
+
+	if (wanted <= vq->reserved)
+		return true;
+	more = round_up(wanted - vq->reserved, VBLK_BUDGET_CHUNK);
+	if (!vblk_budget_reserve(&vq->dev->budget, &vq->claim, more))
+		return false;
+	vq->reserved += more;
+	return true;
+}
+
+static void give_back(struct vblk_vq *vq, u64 keep)
+{
+	if (vq->reserved <= keep)
+		return;
+	vblk_budget_release(&vq->dev->budget, vq->reserved - keep);
+	vq->reserved = keep;
 }
 
 static void finish_done(struct vblk_vq *vq)
@@ -48,6 +74,7 @@ static void finish_done(struct vblk_vq *vq)
 	llist_for_each_entry_safe(request, next, first, done)
 		if (vblk_request_finish(request))
 			give_up(vq);
+	give_back(vq, round_up(vq->bytes_in_flight, VBLK_BUDGET_CHUNK) + VBLK_BUDGET_CHUNK);
 }
 
 /* Return: 1 when vq->chain holds the next chain, 0 when the guest has made none available and will kick. */
@@ -68,6 +95,16 @@ static int next_chain(struct vblk_vq *vq)
 	return ret ? ret : 1;
 }
 
+/* Starts the request in vq->chain. Return: as vblk_request_start(); -EBUSY: the device has no room for it yet. */
+static int start_request(struct vblk_vq *vq)
+{
+	int ret = reserve(vq) ? vblk_request_start(vq, vq->chain) : -EBUSY;
+
+	if (ret == -EAGAIN || ret == -EBUSY)
+		vblk_vring_untake(&vq->vring);
+	return ret;
+}
+
 /* Return: whether there may be more to take at once. */
 static bool take_some(struct vblk_vq *vq)
 {
@@ -75,7 +112,7 @@ static bool take_some(struct vblk_vq *vq)
 	struct blk_plug plug;
 	int ret = 0;
 
-	if (vq->stopping || vq->broken)
+	if (vq->stopping || vq->broken || !vq->vring.mapped)
 		return false;
 	blk_start_plug(&plug);
 	/* What stops at the limit goes on when requests come back. */
@@ -83,13 +120,16 @@ static bool take_some(struct vblk_vq *vq)
 		ret = next_chain(vq);
 		if (ret <= 0)
 			break;
-		ret = vblk_request_start(vq, vq->chain);
+		ret = start_request(vq);
 		if (ret)
 			break;
 		taken++;
 	}
 	blk_finish_plug(&plug);
-	if (ret < 0)
+	if (ret == -EAGAIN)
+		/* Others need not wait for this owner's answer. */
+		vblk_budget_cancel(&vq->dev->budget, &vq->claim);
+	else if (ret < 0 && ret != -EBUSY)
 		give_up(vq);
 	return taken == VBLK_TURN_REQUESTS;
 }
@@ -104,22 +144,67 @@ static void tell_guest(struct vblk_vq *vq)
 		eventfd_signal(vq->call);
 }
 
+static struct vblk_iotlb *iotlb_of(const struct vblk_vq *vq)
+{
+	return vq->mem ? vq->mem->iotlb : NULL;
+}
+
+/* Translations stay as they are until the turn ends. */
+static void begin_turn(struct vblk_vq *vq)
+{
+	int ret;
+
+	mutex_lock(&vq->lock);
+	if (!iotlb_of(vq))
+		return;
+	down_read(&vq->mem->iotlb->lock);
+	ret = vblk_vring_map(&vq->vring, vq->mem, vq->stopping ? NULL : &vq->miss);
+	if (ret == -EAGAIN)
+		vblk_budget_cancel(&vq->dev->budget, &vq->claim);
+	else if (ret)
+		give_up(vq);
+}
+
+static void end_turn(struct vblk_vq *vq)
+{
+	if (iotlb_of(vq))
+		up_read(&vq->mem->iotlb->lock);
+	if (vq->stopping && !vq->in_flight)
+		wake_up(&vq->drained);
+	mutex_unlock(&vq->lock);
+}
+
 static void turn(struct vblk_work *work)
 {
 	struct vblk_vq *vq = container_of(work, struct vblk_vq, work);
 	bool more;
 
-	mutex_lock(&vq->lock);
+	begin_turn(vq);
 	finish_done(vq);
 	more = take_some(vq);
 	/* Of a fast disk they are back already. */
 	finish_done(vq);
 	tell_guest(vq);
-	if (vq->stopping && !vq->in_flight)
-		wake_up(&vq->drained);
-	mutex_unlock(&vq->lock);
+	vblk_log_signal(&vq->log);
+	end_turn(vq);
 	if (more)
 		vblk_worker_queue(vq->worker, &vq->work);
+}
+
+/* Runs under the IOTLB's lock. */
+static void retry(struct vblk_miss *miss)
+{
+	struct vblk_vq *vq = container_of(miss, struct vblk_vq, miss);
+
+	vblk_worker_queue(vq->worker, &vq->work);
+}
+
+/* Runs under the budget's lock. */
+static void claim_again(struct vblk_claim *claim)
+{
+	struct vblk_vq *vq = container_of(claim, struct vblk_vq, claim);
+
+	vblk_worker_queue(vq->worker, &vq->work);
 }
 
 /* Runs under the eventfd's lock. */
@@ -183,14 +268,20 @@ void vblk_vq_init(struct vblk_vq *vq, struct vblk_dev *dev, unsigned int index)
 	mutex_init(&vq->lock);
 	init_waitqueue_head(&vq->drained);
 	init_llist_head(&vq->done);
+	INIT_LIST_HEAD(&vq->miss.node);
+	vq->miss.retry = retry;
+	INIT_LIST_HEAD(&vq->claim.node);
+	vq->claim.retry = claim_again;
 }
 
 static void free_requests(struct vblk_vq *vq)
 {
 	kvfree(vq->requests);
 	kvfree(vq->chain);
+	kvfree(vq->vring.deferred);
 	vq->requests = NULL;
 	vq->chain = NULL;
+	vq->vring.deferred = NULL;
 }
 
 /* As features and ring tell; nothing uses the virtqueue yet. */
@@ -205,6 +296,11 @@ static int prepare(struct vblk_vq *vq)
 	vring->little_endian = features & BIT_ULL(VIRTIO_F_VERSION_1) || virtio_legacy_is_little_endian();
 	vq->can_flush = features & BIT_ULL(VIRTIO_BLK_F_FLUSH);
 	vq->read_only = features & BIT_ULL(VIRTIO_BLK_F_RO);
+	vring->log = &vq->log;
+	vring->miss = &vq->miss;
+	ret = vblk_vq_check_log(vq);
+	if (ret)
+		return ret;
 	ret = vblk_vring_start(vring);
 	if (ret)
 		return ret;
@@ -213,7 +309,9 @@ static int prepare(struct vblk_vq *vq)
 	vblk_work_init(&vq->work, turn);
 	vq->requests = kvcalloc(vring->num, sizeof(*vq->requests), GFP_KERNEL_ACCOUNT);
 	vq->chain = kvmalloc(sizeof(*vq->chain), GFP_KERNEL_ACCOUNT);
-	if (vq->requests && vq->chain)
+	if (vring->translated)
+		vring->deferred = kvcalloc(vring->num, sizeof(*vring->deferred), GFP_KERNEL_ACCOUNT);
+	if (vq->requests && vq->chain && (vring->deferred || !vring->translated))
 		return 0;
 	free_requests(vq);
 	return -ENOMEM;
@@ -250,10 +348,21 @@ static void begin_stop(struct vblk_vq *vq)
 	mutex_lock(&vq->lock);
 	vq->stopping = true;
 	mutex_unlock(&vq->lock);
+	/* A virtqueue that stops does not ask again. */
+	vblk_miss_cancel(&vq->dev->iotlb, &vq->miss);
+	vblk_budget_cancel(&vq->dev->budget, &vq->claim);
 }
 
 static void end_stop(struct vblk_vq *vq)
 {
+	/* The owner has taken the ring's translation away and given none. */
+	if (vq->vring.nr_deferred) {
+		mutex_lock(&vq->lock);
+		vq->vring.reason = "answers can not be told: the used ring is not mapped";
+		give_up(vq);
+		mutex_unlock(&vq->lock);
+	}
+	give_back(vq, 0);
 	vblk_worker_free(vq->worker);
 	vq->worker = NULL;
 	free_requests(vq);

@@ -8,6 +8,9 @@
 #include <linux/wait.h>
 
 #include "backend.h"
+#include "budget.h"
+#include "iotlb.h"
+#include "log.h"
 #include "vring.h"
 #include "worker.h"
 
@@ -40,6 +43,13 @@ struct vblk_vq {
 	struct vblk_backend backend;
 	/* The device's guest memory. */
 	struct vblk_mem *mem;
+	struct vblk_log log;
+	/* A translation that is missing: nothing is taken until it comes. */
+	struct vblk_miss miss;
+	/* The device has no room for the next request: nothing is taken until others have ended. */
+	struct vblk_claim claim;
+	/* What the virtqueue has of the device's budget: its requests in flight, and a bit more. */
+	u64 reserved;
 	struct eventfd_ctx *call;
 	struct eventfd_ctx *error;
 	/* From the features: whether the guest flushes, and whether it may write. */

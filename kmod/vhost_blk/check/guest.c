@@ -44,6 +44,7 @@ void guest_create(struct guest *guest, const struct guest_options *options)
 		guest->features |= 1ull << VIRTIO_BLK_F_MQ;
 	if (options->event_idx)
 		guest->features |= 1ull << VIRTIO_RING_F_EVENT_IDX;
+	guest->features |= options->features;
 	if (ioctl(guest->vhost, VHOST_GET_FEATURES, &offered))
 		fail_errno("VHOST_GET_FEATURES");
 	guest->features |= options->wants & offered;

@@ -31,6 +31,8 @@ struct guest_options {
 	bool no_flush;
 	/* Further feature bits that are accepted where they are offered; guest->features tells. */
 	uint64_t wants;
+	/* Further feature bits. */
+	uint64_t features;
 };
 
 /*

@@ -35,6 +35,11 @@ static void add_all(struct suite *suite)
 	suite_add_restarts(suite);
 	suite_add_owner(suite);
 	suite_add_faults(suite);
+	suite_add_log(suite);
+	suite_add_iotlb(suite);
+	suite_add_iotlb_hostile(suite);
+	suite_add_budget(suite);
+	suite_add_memory_map(suite);
 }
 
 static bool chosen(const struct options *options, const struct check_case *one)

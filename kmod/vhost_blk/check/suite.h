@@ -72,6 +72,11 @@ void suite_add_fuzz(struct suite *suite);
 void suite_add_restarts(struct suite *suite);
 void suite_add_owner(struct suite *suite);
 void suite_add_faults(struct suite *suite);
+void suite_add_log(struct suite *suite);
+void suite_add_iotlb(struct suite *suite);
+void suite_add_iotlb_hostile(struct suite *suite);
+void suite_add_budget(struct suite *suite);
+void suite_add_memory_map(struct suite *suite);
 
 /* Runs @self in a child; @verdict says how it ended. @seconds is the limit after which the child is killed. */
 void suite_run(const struct check_case *self, const struct disk *disk, unsigned seconds, struct verdict *verdict);

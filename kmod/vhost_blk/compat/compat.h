@@ -11,6 +11,7 @@
 #include <linux/bio.h>
 #include <linux/blkdev.h>
 #include <linux/eventfd.h>
+#include <linux/highmem.h>
 
 #ifndef HAVE_BLK_OPF_T
 typedef unsigned int blk_opf_t;
@@ -40,6 +41,11 @@ static inline sector_t bdev_nr_sectors(struct block_device *bdev)
 {
 	return i_size_read(bdev->bd_inode) >> SECTOR_SHIFT;
 }
+#endif
+
+#ifndef HAVE_KMAP_LOCAL_PAGE
+#define kmap_local_page kmap_atomic
+#define kunmap_local kunmap_atomic
 #endif
 
 #ifdef HAVE_EVENTFD_SIGNAL_COUNT
