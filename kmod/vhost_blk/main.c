@@ -16,6 +16,7 @@ static int vblk_open(struct inode *inode, struct file *file)
 	if (!dev)
 		return -ENOMEM;
 	mutex_init(&dev->lock);
+	vblk_resize_init(&dev->resize);
 	ratelimit_state_init(&dev->log_limit, DEFAULT_RATELIMIT_INTERVAL, DEFAULT_RATELIMIT_BURST);
 	for (i = 0; i < VHOST_BLK_MAX_VQS; i++)
 		vblk_vq_init(&dev->vqs[i], dev, i);
