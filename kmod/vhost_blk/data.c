@@ -12,13 +12,7 @@
 /* Pages that are pinned in one go. */
 #define VBLK_PIN_BATCH 32
 
-/* What must hold of each piece for the disk to use it in place. */
-struct vblk_layout {
-	unsigned long addr_mask;
-	size_t len_mask;
-};
-
-static struct vblk_layout layout_of(struct block_device *bdev)
+struct vblk_layout vblk_layout_of(struct block_device *bdev)
 {
 	unsigned int block = bdev_logical_block_size(bdev);
 
@@ -194,13 +188,14 @@ static int bounce(struct vblk_data *data, const struct vblk_mem *mem, struct vbl
 	return ret;
 }
 
-int vblk_data_prepare(struct vblk_data *data, struct block_device *bdev, const struct vblk_mem *mem,
+int vblk_data_prepare(struct vblk_data *data, struct vblk_layout layout, const struct vblk_mem *mem,
 		      struct vblk_cursor cursor, u32 bytes, bool to_guest)
 {
-	int ret = measure(data, mem, cursor, bytes, layout_of(bdev));
+	int ret = measure(data, mem, cursor, bytes, layout);
 
 	if (ret)
 		return ret;
+	data->bytes = bytes;
 	data->to_guest = to_guest;
 	data->pieces = NULL;
 	if (to_guest)

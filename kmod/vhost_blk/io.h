@@ -6,8 +6,9 @@
 #include <linux/blk_types.h>
 
 struct vblk_data;
+struct vblk_range;
 
-/* Bios on their way. */
+/* Bios, or operations on a file, on their way. */
 struct vblk_io {
 	/* Those not yet ended, and one more until vblk_io_end(). */
 	atomic_t pending;
@@ -30,6 +31,25 @@ void vblk_io_transfer(struct vblk_io *io, const struct vblk_data *data, struct b
 
 /* vblk_io_flush() - submit a flush of the disk's cache */
 void vblk_io_flush(struct vblk_io *io, struct block_device *bdev);
+
+/* vblk_io_range() - submit bios without data for a range, of at most @max sectors each; @opf: discard, erase or zero */
+void vblk_io_range(struct vblk_io *io, struct block_device *bdev, const struct vblk_range *range, unsigned int max,
+		   blk_opf_t opf);
+
+/* vblk_io_zero_pages() - submit bios that write zeroes to a range */
+void vblk_io_zero_pages(struct vblk_io *io, struct block_device *bdev, const struct vblk_range *range);
+
+/* vblk_io_add() - one operation more is on its way; it calls vblk_io_end() when it has ended */
+static inline void vblk_io_add(struct vblk_io *io)
+{
+	atomic_inc(&io->pending);
+}
+
+/* vblk_io_fail() - for an operation on its way: it has failed */
+static inline void vblk_io_fail(struct vblk_io *io, int error)
+{
+	WRITE_ONCE(io->error, error);
+}
 
 /* vblk_io_end() - nothing more will be submitted; @io may be gone when it returns */
 void vblk_io_end(struct vblk_io *io);

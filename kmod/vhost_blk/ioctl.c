@@ -17,25 +17,31 @@
 
 /*
  * Beside the ring's, the features of the configuration space that are the VMM's alone to provide, and those that need
- * something done here: FLUSH, MQ, RO.
+ * something done here: FLUSH, CONFIG_WCE, MQ, RO, DISCARD, WRITE_ZEROES, SECURE_ERASE.
  */
 #define VBLK_FEATURES                                                                                              \
 	(BIT_ULL(VIRTIO_F_VERSION_1) | BIT_ULL(VIRTIO_F_ANY_LAYOUT) | BIT_ULL(VIRTIO_RING_F_INDIRECT_DESC) |       \
 	 BIT_ULL(VIRTIO_RING_F_EVENT_IDX) | BIT_ULL(VIRTIO_BLK_F_SIZE_MAX) | BIT_ULL(VIRTIO_BLK_F_SEG_MAX) |       \
 	 BIT_ULL(VIRTIO_BLK_F_BLK_SIZE) | BIT_ULL(VIRTIO_BLK_F_TOPOLOGY) | BIT_ULL(VIRTIO_BLK_F_FLUSH) |           \
-	 BIT_ULL(VIRTIO_BLK_F_MQ) | BIT_ULL(VIRTIO_BLK_F_RO) | BIT_ULL(VHOST_F_LOG_ALL) |                   \
-	 BIT_ULL(VIRTIO_F_ACCESS_PLATFORM))
+	 BIT_ULL(VIRTIO_BLK_F_MQ) | BIT_ULL(VIRTIO_BLK_F_RO) | BIT_ULL(VIRTIO_BLK_F_CONFIG_WCE) |                 \
+	 BIT_ULL(VIRTIO_BLK_F_DISCARD) | BIT_ULL(VIRTIO_BLK_F_WRITE_ZEROES) |                                      \
+	 BIT_ULL(VIRTIO_BLK_F_SECURE_ERASE) | BIT_ULL(VHOST_F_LOG_ALL) | BIT_ULL(VIRTIO_F_ACCESS_PLATFORM))
 
 #define VBLK_ALL_VQS ((vblk_vq_set)GENMASK(VHOST_BLK_MAX_VQS - 1, 0))
 
-static bool any_running(const struct vblk_dev *dev)
+u64 vblk_dev_features(void)
+{
+	return VBLK_FEATURES;
+}
+
+struct vblk_vq *vblk_dev_running(struct vblk_dev *dev)
 {
 	unsigned int i;
 
 	for (i = 0; i < VHOST_BLK_MAX_VQS; i++)
 		if (vblk_vq_running(&dev->vqs[i]))
-			return true;
-	return false;
+			return &dev->vqs[i];
+	return NULL;
 }
 
 /* Return: the virtqueue or NULL when there is none of that number. */
@@ -62,7 +68,7 @@ static long set_features(struct vblk_dev *dev, const u64 __user *argument)
 		return -EFAULT;
 	if (features & ~VBLK_FEATURES)
 		return -EOPNOTSUPP;
-	if ((features ^ dev->features) & ~BIT_ULL(VHOST_F_LOG_ALL) && any_running(dev))
+	if ((features ^ dev->features) & ~BIT_ULL(VHOST_F_LOG_ALL) && vblk_dev_running(dev))
 		return -EBUSY;
 	ret = vblk_dev_switch_log(dev, features & BIT_ULL(VHOST_F_LOG_ALL));
 	if (ret)
@@ -289,6 +295,8 @@ static long start_vqs(struct vblk_dev *dev, vblk_vq_set which, int fd)
 	}
 	if (ret)
 		vblk_vqs_stop(dev, started);
+	else
+		vblk_resize_attached(dev);
 	vblk_backend_put(&backend);
 	return ret;
 }
@@ -328,6 +336,9 @@ void vblk_dev_reset(struct vblk_dev *dev)
 	vblk_dev_reset_log(dev);
 	vblk_dev_use_iotlb(dev, false);
 	dev->backend_features = 0;
+	vblk_resize_reset(dev);
+	memset(dev->serial, 0, sizeof(dev->serial));
+	dev->write_through = false;
 	dev->features = 0;
 	if (dev->mm)
 		mmput(dev->mm);
@@ -371,6 +382,14 @@ long vblk_dev_ioctl(struct vblk_dev *dev, unsigned int request, void __user *arg
 		return set_vring_eventfd(dev, request, argument);
 	case VHOST_BLK_SET_BACKEND:
 		return set_backend(dev, argument);
+	case VHOST_BLK_GET_LIMITS:
+		return vblk_dev_get_limits(dev, argument);
+	case VHOST_BLK_SET_SERIAL:
+		return vblk_dev_set_serial(dev, argument);
+	case VHOST_BLK_SET_CONFIG_CALL:
+		return vblk_resize_set_call(dev, argument);
+	case VHOST_BLK_SET_WRITE_CACHE:
+		return vblk_dev_set_write_cache(dev, argument);
 	default:
 		return -ENOTTY;
 	}

@@ -17,6 +17,7 @@ static int vblk_open(struct inode *inode, struct file *file)
 	if (!dev)
 		return -ENOMEM;
 	mutex_init(&dev->lock);
+	vblk_resize_init(&dev->resize);
 	ratelimit_state_init(&dev->log_limit, DEFAULT_RATELIMIT_INTERVAL, DEFAULT_RATELIMIT_BURST);
 	vblk_iotlb_init(&dev->iotlb);
 	vblk_budget_init(&dev->budget);

@@ -6,20 +6,9 @@
 #include <linux/virtio_blk.h>
 #include <linux/virtio_byteorder.h>
 
+#include "device.h"
+#include "range.h"
 #include "vq.h"
-
-/* Beside the values of a status byte: the answer comes from vblk_request_finish(). */
-#define VBLK_IN_FLIGHT -1
-
-/* What a request is made of, apart from the chain: valid while it is started. */
-struct vblk_order {
-	const struct vblk_chain *chain;
-	u32 type;
-	u64 sector;
-	/* Bytes behind the header that the device may read, and before the status that it may write. */
-	u64 readable;
-	u64 writable;
-};
 
 static struct vblk_cursor readable_part(const struct vblk_chain *chain)
 {
@@ -86,7 +75,15 @@ static void request_done(struct vblk_io *io)
 	rcu_read_unlock();
 }
 
-static void enter_flight(struct vblk_request *request, u32 bytes, u32 written)
+struct vblk_cursor vblk_request_readable(const struct vblk_order *order)
+{
+	struct vblk_cursor cursor = readable_part(order->chain);
+
+	vblk_mem_skip(&cursor, sizeof(struct virtio_blk_outhdr));
+	return cursor;
+}
+
+void vblk_request_enter_flight(struct vblk_request *request, u32 bytes, u32 written)
 {
 	request->in_flight = true;
 	request->bytes = bytes;
@@ -98,33 +95,38 @@ static void enter_flight(struct vblk_request *request, u32 bytes, u32 written)
 
 static int start_transfer(struct vblk_request *request, const struct vblk_order *order, bool write)
 {
-	struct vblk_cursor cursor = write ? readable_part(order->chain) : writable_part(order->chain);
+	struct vblk_cursor cursor = write ? vblk_request_readable(order) : writable_part(order->chain);
 	u64 bytes = write ? order->readable : order->writable;
 	struct vblk_vq *vq = request->vq;
-	blk_opf_t opf = REQ_OP_READ;
+	const struct vblk_backend *backend = &vq->backend;
+	unsigned int flags = 0;
 
-	if (bytes > VHOST_BLK_MAX_REQUEST_BYTES || (write && vq->read_only) ||
-	    !vblk_backend_allows(&vq->backend, write, order->sector, bytes))
+	if (bytes > VHOST_BLK_MAX_REQUEST_BYTES || (write && vq->read_only))
 		return VIRTIO_BLK_S_IOERR;
+	if (!vblk_backend_allows(backend, write, order->sector, bytes)) {
+		vblk_resize_suspect(vq, order->sector, bytes);
+		return VIRTIO_BLK_S_IOERR;
+	}
 	if (!bytes)
 		return VIRTIO_BLK_S_OK;
-	if (write) {
-		vblk_mem_skip(&cursor, sizeof(struct virtio_blk_outhdr));
-		/* A guest that can not flush relies on each write being durable. */
-		opf = REQ_OP_WRITE | REQ_SYNC | (vq->can_flush ? 0 : REQ_FUA);
-	}
-	if (vblk_data_prepare(&request->data, vq->backend.bdev, vq->mem, cursor, bytes, !write))
+	if (write)
+		flags = VBLK_WRITE | (vblk_vq_durable(vq) ? VBLK_DURABLE : 0);
+	if (vblk_data_prepare(&request->data, backend->ops->layout(backend, order->sector, bytes), vq->mem, cursor, bytes,
+			      !write))
 		return VIRTIO_BLK_S_IOERR;
-	enter_flight(request, bytes, write ? 0 : bytes);
-	vblk_io_transfer(&request->io, &request->data, vq->backend.bdev, order->sector, opf);
+	request->has_data = true;
+	vblk_request_enter_flight(request, bytes, write ? 0 : bytes);
+	backend->ops->transfer(backend, &request->io, &request->data, order->sector, flags);
 	vblk_io_end(&request->io);
 	return VBLK_IN_FLIGHT;
 }
 
 static int start_flush(struct vblk_request *request)
 {
-	enter_flight(request, 0, 0);
-	vblk_io_flush(&request->io, request->vq->backend.bdev);
+	const struct vblk_backend *backend = &request->vq->backend;
+
+	vblk_request_enter_flight(request, 0, 0);
+	backend->ops->flush(backend, &request->io);
 	vblk_io_end(&request->io);
 	return VBLK_IN_FLIGHT;
 }
@@ -135,7 +137,7 @@ static int get_id(struct vblk_request *request, const struct vblk_order *order)
 	u32 len = min_t(u64, order->writable, VIRTIO_BLK_ID_BYTES);
 	char id[VIRTIO_BLK_ID_BYTES];
 
-	vblk_backend_id(&request->vq->backend, id, sizeof(id));
+	vblk_vq_serial(request->vq, id);
 	if (vblk_mem_write(request->vq->mem, &cursor, id, len))
 		return VIRTIO_BLK_S_IOERR;
 	if (vblk_log_pieces(&request->vq->log, request->vq->mem, writable_part(order->chain), len))
@@ -157,6 +159,10 @@ static int carry_out(struct vblk_request *request, struct vblk_order *order)
 		return start_flush(request);
 	case VIRTIO_BLK_T_GET_ID:
 		return get_id(request, order);
+	case VIRTIO_BLK_T_DISCARD:
+	case VIRTIO_BLK_T_WRITE_ZEROES:
+	case VIRTIO_BLK_T_SECURE_ERASE:
+		return vblk_range_start(request, order);
 	default:
 		return VIRTIO_BLK_S_UNSUPP;
 	}
@@ -184,6 +190,8 @@ int vblk_request_start(struct vblk_vq *vq, const struct vblk_chain *chain)
 	request->vq = vq;
 	request->head = chain->head;
 	request->written = 0;
+	request->has_data = false;
+	request->zeroes.sectors = 0;
 	held = vblk_hold_chain(&request->hold, vq->mem, chain, &vq->miss);
 	if (held == -EAGAIN)
 		return held;
@@ -202,17 +210,22 @@ int vblk_request_finish(struct vblk_request *request)
 {
 	struct vblk_vq *vq = request->vq;
 	int ret = 0, error = request->io.error;
+	u8 status = VIRTIO_BLK_S_OK;
 
-	if (request->bytes)
+	if (request->zeroes.sectors && vblk_range_goes_on(request, error))
+		return 0;
+	if (request->has_data)
 		ret = vblk_data_finish(&request->data, !error, &vq->log);
 	request->in_flight = false;
 	vq->in_flight--;
 	vq->bytes_in_flight -= request->bytes;
 	error = error ? error : ret;
+	if (error)
+		status = error == -EOPNOTSUPP && !request->has_data ? VIRTIO_BLK_S_UNSUPP : VIRTIO_BLK_S_IOERR;
 	if (ret == -EPROTO)
 		ret = vblk_vq_broken(vq, VBLK_NO_LOG);
 	else
-		ret = answer(request, error ? VIRTIO_BLK_S_IOERR : VIRTIO_BLK_S_OK, error ? 0 : request->written);
+		ret = answer(request, status, error ? 0 : request->written);
 	vblk_hold_release(&request->hold);
 	return ret;
 }

@@ -294,7 +294,7 @@ static int prepare(struct vblk_vq *vq)
 	vring->event_idx = features & BIT_ULL(VIRTIO_RING_F_EVENT_IDX);
 	vring->indirect = features & BIT_ULL(VIRTIO_RING_F_INDIRECT_DESC);
 	vring->little_endian = features & BIT_ULL(VIRTIO_F_VERSION_1) || virtio_legacy_is_little_endian();
-	vq->can_flush = features & BIT_ULL(VIRTIO_BLK_F_FLUSH);
+	vq->can_flush = features & (BIT_ULL(VIRTIO_BLK_F_FLUSH) | BIT_ULL(VIRTIO_BLK_F_CONFIG_WCE));
 	vq->read_only = features & BIT_ULL(VIRTIO_BLK_F_RO);
 	vring->log = &vq->log;
 	vring->miss = &vq->miss;
