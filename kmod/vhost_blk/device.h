@@ -3,12 +3,15 @@
 #define VHOST_BLK_DEVICE_H
 
 #include <linux/mutex.h>
+#include <linux/nospec.h>
 #include <linux/ratelimit.h>
 #include <linux/types.h>
 
+#include "pool.h"
 #include "uapi/vhost_blk.h"
 #include "vq.h"
 
+struct dentry;
 struct mm_struct;
 struct vblk_mem;
 
@@ -23,11 +26,22 @@ struct vblk_dev {
 	u64 features;
 	/* Guest memory; each virtqueue has a pointer of its own, protected by its lock. */
 	struct vblk_mem *mem;
+	struct vblk_pool pool;
+	/* The owner's folder in debugfs. */
+	struct dentry *debugfs;
 
 	/* What a guest can cause to be logged is bounded per device, so that one can not hide the others. */
 	struct ratelimit_state log_limit;
 	struct vblk_vq vqs[VHOST_BLK_MAX_VQS];
 };
+
+/* vblk_dev_vq() - Return: the virtqueue, or NULL when there is none of that number */
+static inline struct vblk_vq *vblk_dev_vq(struct vblk_dev *dev, unsigned int index)
+{
+	if (index >= VHOST_BLK_MAX_VQS)
+		return NULL;
+	return &dev->vqs[array_index_nospec(index, VHOST_BLK_MAX_VQS)];
+}
 
 /**
  * vblk_dev_ioctl() - one ioctl, serialised by the caller

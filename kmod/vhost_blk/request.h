@@ -19,6 +19,9 @@ struct vblk_request {
 	/* Its index in vblk_vq.requests. */
 	u16 head;
 	bool in_flight;
+	/* For the counters: an enum vblk_request_type, and when it was sent to the disk, by local_clock(). */
+	u8 type;
+	u64 started;
 	/* Bytes of data, 0 for a flush. */
 	u32 bytes;
 	/* Of these, how many a success writes to guest memory. */

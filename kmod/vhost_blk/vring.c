@@ -208,6 +208,16 @@ int vblk_vring_want_kick(struct vblk_vring *vring, bool want)
 	return 0;
 }
 
+int vblk_vring_hush(struct vblk_vring *vring)
+{
+	if (!vring->wants_kick)
+		return 0;
+	/* An event that lies behind is not met again before the indexes wrap. */
+	if (vring->event_idx && put_user(to_guest16(vring, vring->last_avail - 1), avail_event(vring)))
+		return broken(vring, "the used ring can not be written");
+	return vblk_vring_want_kick(vring, false);
+}
+
 int vblk_vring_use(struct vblk_vring *vring, u16 head, u32 len)
 {
 	struct vring_used_elem elem = {

@@ -11,6 +11,7 @@
 #include <linux/bio.h>
 #include <linux/blkdev.h>
 #include <linux/eventfd.h>
+#include <linux/virtio_blk.h>
 
 #ifndef HAVE_BLK_OPF_T
 typedef unsigned int blk_opf_t;
@@ -48,6 +49,10 @@ static inline void compat_eventfd_signal(struct eventfd_ctx *ctx)
 	eventfd_signal(ctx, 1);
 }
 #define eventfd_signal compat_eventfd_signal
+#endif
+
+#ifndef VIRTIO_BLK_T_SECURE_ERASE
+#define VIRTIO_BLK_T_SECURE_ERASE 14
 #endif
 
 #endif
