@@ -3,10 +3,12 @@
 #define VHOST_BLK_DEVICE_H
 
 #include <linux/mutex.h>
+#include <linux/nospec.h>
 #include <linux/ratelimit.h>
 #include <linux/types.h>
 #include <linux/virtio_blk.h>
 
+#include "pool.h"
 #include "resize.h"
 #include "uapi/vhost_blk.h"
 #include "budget.h"
@@ -14,6 +16,7 @@
 #include "log.h"
 #include "vq.h"
 
+struct dentry;
 struct mm_struct;
 struct vblk_mem;
 
@@ -39,11 +42,22 @@ struct vblk_dev {
 	/* The guest's choice: each write is to be durable when it is answered. Read without the lock. */
 	bool write_through;
 	struct vblk_resize resize;
+	struct vblk_pool pool;
+	/* The owner's folder in debugfs. */
+	struct dentry *debugfs;
 
 	/* What a guest can cause to be logged is bounded per device, so that one can not hide the others. */
 	struct ratelimit_state log_limit;
 	struct vblk_vq vqs[VHOST_BLK_MAX_VQS];
 };
+
+/* vblk_dev_vq() - Return: the virtqueue, or NULL when there is none of that number */
+static inline struct vblk_vq *vblk_dev_vq(struct vblk_dev *dev, unsigned int index)
+{
+	if (index >= VHOST_BLK_MAX_VQS)
+		return NULL;
+	return &dev->vqs[array_index_nospec(index, VHOST_BLK_MAX_VQS)];
+}
 
 /**
  * vblk_dev_ioctl() - one ioctl, serialised by the caller

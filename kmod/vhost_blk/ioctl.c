@@ -3,7 +3,6 @@
 #include <linux/eventfd.h>
 #include <linux/file.h>
 #include <linux/log2.h>
-#include <linux/nospec.h>
 #include <linux/sched.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
@@ -14,6 +13,7 @@
 #include "device.h"
 #include "message.h"
 #include "migration.h"
+#include "stats.h"
 
 /*
  * Beside the ring's, the features of the configuration space that are the VMM's alone to provide, and those that need
@@ -27,7 +27,7 @@
 	 BIT_ULL(VIRTIO_BLK_F_DISCARD) | BIT_ULL(VIRTIO_BLK_F_WRITE_ZEROES) |                                      \
 	 BIT_ULL(VIRTIO_BLK_F_SECURE_ERASE) | BIT_ULL(VHOST_F_LOG_ALL) | BIT_ULL(VIRTIO_F_ACCESS_PLATFORM))
 
-#define VBLK_ALL_VQS ((vblk_vq_set)GENMASK(VHOST_BLK_MAX_VQS - 1, 0))
+#define VBLK_ALL_VQS ((vblk_vq_set)GENMASK_ULL(VHOST_BLK_MAX_VQS - 1, 0))
 
 u64 vblk_dev_features(void)
 {
@@ -42,14 +42,6 @@ struct vblk_vq *vblk_dev_running(struct vblk_dev *dev)
 		if (vblk_vq_running(&dev->vqs[i]))
 			return &dev->vqs[i];
 	return NULL;
-}
-
-/* Return: the virtqueue or NULL when there is none of that number. */
-static struct vblk_vq *find_vq(struct vblk_dev *dev, unsigned int index)
-{
-	if (index >= VHOST_BLK_MAX_VQS)
-		return NULL;
-	return &dev->vqs[array_index_nospec(index, VHOST_BLK_MAX_VQS)];
 }
 
 static long get_features(u64 __user *argument)
@@ -87,6 +79,7 @@ static long set_owner(struct vblk_dev *dev)
 	if (!dev->mm)
 		return -EINVAL;
 	dev->owner_pid = task_tgid_nr(current);
+	vblk_stats_show(dev);
 	return 0;
 }
 
@@ -149,8 +142,28 @@ static long get_vring_base(struct vblk_dev *dev, struct vblk_vq *vq, struct vhos
 {
 	struct vhost_vring_state state = { .index = vq->index };
 
-	vblk_vqs_stop(dev, BIT(vq->index));
+	vblk_vqs_stop(dev, BIT_ULL(vq->index));
 	state.num = vq->vring.last_avail;
+	return copy_to_user(argument, &state, sizeof(state)) ? -EFAULT : 0;
+}
+
+static long set_busyloop(struct vblk_vq *vq, unsigned int us)
+{
+	int ret;
+
+	mutex_lock(&vq->lock);
+	ret = vblk_poll_set(&vq->poll, us);
+	mutex_unlock(&vq->lock);
+	return ret;
+}
+
+static long get_busyloop(struct vblk_vq *vq, struct vhost_vring_state __user *argument)
+{
+	struct vhost_vring_state state = { .index = vq->index };
+
+	mutex_lock(&vq->lock);
+	state.num = vblk_poll_get(&vq->poll);
+	mutex_unlock(&vq->lock);
 	return copy_to_user(argument, &state, sizeof(state)) ? -EFAULT : 0;
 }
 
@@ -161,7 +174,7 @@ static long vring_state(struct vblk_dev *dev, unsigned int request, struct vhost
 
 	if (copy_from_user(&state, argument, sizeof(state)))
 		return -EFAULT;
-	vq = find_vq(dev, state.index);
+	vq = vblk_dev_vq(dev, state.index);
 	if (!vq)
 		return -ENOBUFS;
 	switch (request) {
@@ -169,6 +182,10 @@ static long vring_state(struct vblk_dev *dev, unsigned int request, struct vhost
 		return set_vring_num(vq, state.num);
 	case VHOST_SET_VRING_BASE:
 		return set_vring_base(vq, state.num);
+	case VHOST_SET_VRING_BUSYLOOP_TIMEOUT:
+		return set_busyloop(vq, state.num);
+	case VHOST_GET_VRING_BUSYLOOP_TIMEOUT:
+		return get_busyloop(vq, argument);
 	default:
 		return get_vring_base(dev, vq, argument);
 	}
@@ -189,7 +206,7 @@ static long set_vring_addr(struct vblk_dev *dev, const struct vhost_vring_addr _
 
 	if (copy_from_user(&addr, argument, sizeof(addr)))
 		return -EFAULT;
-	vq = find_vq(dev, addr.index);
+	vq = vblk_dev_vq(dev, addr.index);
 	if (!vq)
 		return -ENOBUFS;
 	if (addr.flags & ~BIT(VHOST_VRING_F_LOG))
@@ -245,7 +262,7 @@ static long set_vring_eventfd(struct vblk_dev *dev, unsigned int request, const 
 
 	if (copy_from_user(&file, argument, sizeof(file)))
 		return -EFAULT;
-	vq = find_vq(dev, file.index);
+	vq = vblk_dev_vq(dev, file.index);
 	if (!vq)
 		return -ENOBUFS;
 	switch (request) {
@@ -266,7 +283,7 @@ static vblk_vq_set ready_vqs(const struct vblk_dev *dev)
 
 	for (i = 0; i < VHOST_BLK_MAX_VQS; i++)
 		if (vblk_vring_check(&dev->vqs[i].vring) != -EINVAL)
-			ready |= BIT(i);
+			ready |= BIT_ULL(i);
 	return ready;
 }
 
@@ -281,17 +298,17 @@ static long start_vqs(struct vblk_dev *dev, vblk_vq_set which, int fd)
 	if (!which)
 		return -EINVAL;
 	for (i = 0; i < VHOST_BLK_MAX_VQS; i++)
-		if (which & BIT(i) && vblk_vq_running(&dev->vqs[i]))
+		if (which & BIT_ULL(i) && vblk_vq_running(&dev->vqs[i]))
 			return -EBUSY;
 	ret = vblk_backend_get(&backend, fd);
 	if (ret)
 		return ret;
 	for (i = 0; i < VHOST_BLK_MAX_VQS && !ret; i++) {
-		if (!(which & BIT(i)))
+		if (!(which & BIT_ULL(i)))
 			continue;
 		ret = vblk_vq_start(&dev->vqs[i], &backend);
 		if (!ret)
-			started |= BIT(i);
+			started |= BIT_ULL(i);
 	}
 	if (ret)
 		vblk_vqs_stop(dev, started);
@@ -309,11 +326,11 @@ static long set_backend(struct vblk_dev *dev, const struct vhost_vring_file __us
 	if (copy_from_user(&file, argument, sizeof(file)))
 		return -EFAULT;
 	all = file.index == VHOST_BLK_ALL_VQS;
-	if (!all && !find_vq(dev, file.index))
+	if (!all && !vblk_dev_vq(dev, file.index))
 		return -ENOBUFS;
 	if (file.fd != VHOST_FILE_UNBIND)
-		return start_vqs(dev, all ? ready_vqs(dev) : BIT(file.index), file.fd);
-	vblk_vqs_stop(dev, all ? VBLK_ALL_VQS : BIT(file.index));
+		return start_vqs(dev, all ? ready_vqs(dev) : BIT_ULL(file.index), file.fd);
+	vblk_vqs_stop(dev, all ? VBLK_ALL_VQS : BIT_ULL(file.index));
 	return 0;
 }
 
@@ -323,6 +340,9 @@ static void reset_vq(struct vblk_vq *vq)
 	set_signal(vq, &vq->call, VHOST_FILE_UNBIND);
 	set_signal(vq, &vq->error, VHOST_FILE_UNBIND);
 	memset(&vq->vring, 0, sizeof(vq->vring));
+	memset(&vq->poll, 0, sizeof(vq->poll));
+	memset(&vq->stats, 0, sizeof(vq->stats));
+	vq->kicks = 0;
 }
 
 void vblk_dev_reset(struct vblk_dev *dev)
@@ -330,6 +350,8 @@ void vblk_dev_reset(struct vblk_dev *dev)
 	unsigned int i;
 
 	vblk_vqs_stop(dev, VBLK_ALL_VQS);
+	vblk_stats_hide(dev);
+	vblk_pool_reset(dev);
 	for (i = 0; i < VHOST_BLK_MAX_VQS; i++)
 		reset_vq(&dev->vqs[i]);
 	use_mem(dev, NULL);
@@ -373,6 +395,8 @@ long vblk_dev_ioctl(struct vblk_dev *dev, unsigned int request, void __user *arg
 	case VHOST_SET_VRING_NUM:
 	case VHOST_SET_VRING_BASE:
 	case VHOST_GET_VRING_BASE:
+	case VHOST_SET_VRING_BUSYLOOP_TIMEOUT:
+	case VHOST_GET_VRING_BUSYLOOP_TIMEOUT:
 		return vring_state(dev, request, argument);
 	case VHOST_SET_VRING_ADDR:
 		return set_vring_addr(dev, argument);
@@ -380,6 +404,12 @@ long vblk_dev_ioctl(struct vblk_dev *dev, unsigned int request, void __user *arg
 	case VHOST_SET_VRING_CALL:
 	case VHOST_SET_VRING_ERR:
 		return set_vring_eventfd(dev, request, argument);
+	case VHOST_SET_NWORKERS:
+	case VHOST_NEW_WORKER:
+	case VHOST_FREE_WORKER:
+	case VHOST_ATTACH_VRING_WORKER:
+	case VHOST_GET_VRING_WORKER:
+		return vblk_pool_ioctl(dev, request, argument);
 	case VHOST_BLK_SET_BACKEND:
 		return set_backend(dev, argument);
 	case VHOST_BLK_GET_LIMITS:

@@ -8,6 +8,7 @@
 #include "device.h"
 #include "io.h"
 #include "message.h"
+#include "stats.h"
 
 static int vblk_open(struct inode *inode, struct file *file)
 {
@@ -92,15 +93,19 @@ static int __init vblk_module_init(void)
 
 	if (ret)
 		return ret;
+	vblk_stats_init();
 	ret = misc_register(&vblk_misc);
-	if (ret)
+	if (ret) {
+		vblk_stats_exit();
 		vblk_io_exit();
+	}
 	return ret;
 }
 
 static void __exit vblk_module_exit(void)
 {
 	misc_deregister(&vblk_misc);
+	vblk_stats_exit();
 	vblk_io_exit();
 }
 

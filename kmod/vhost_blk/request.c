@@ -8,6 +8,8 @@
 
 #include "device.h"
 #include "range.h"
+#include "stats.h"
+#include "trace.h"
 #include "vq.h"
 
 static struct vblk_cursor readable_part(const struct vblk_chain *chain)
@@ -66,13 +68,8 @@ static bool read_header(const struct vblk_request *request, struct vblk_order *o
 static void request_done(struct vblk_io *io)
 {
 	struct vblk_request *request = container_of(io, struct vblk_request, io);
-	struct vblk_vq *vq = request->vq;
 
-	rcu_read_lock();
-	/* The request may be answered and used again from here on; the virtqueue stays until the grace period. */
-	if (llist_add(&request->done, &vq->done))
-		vblk_worker_queue(vq->worker, &vq->work);
-	rcu_read_unlock();
+	vblk_vq_done(request->vq, &request->done);
 }
 
 struct vblk_cursor vblk_request_readable(const struct vblk_order *order)
@@ -90,6 +87,8 @@ void vblk_request_enter_flight(struct vblk_request *request, u32 bytes, u32 writ
 	request->written = written;
 	request->vq->in_flight++;
 	request->vq->bytes_in_flight += bytes;
+	request->vq->turn_bytes += bytes;
+	vblk_stats_enter_flight(request);
 	vblk_io_begin(&request->io, request_done);
 }
 
@@ -150,6 +149,8 @@ static int carry_out(struct vblk_request *request, struct vblk_order *order)
 {
 	if (!read_header(request, order))
 		return VIRTIO_BLK_S_IOERR;
+	request->type = vblk_stats_type(order->type);
+	trace_vhost_blk_request_start(request, order->type, order->sector);
 	switch (order->type) {
 	case VIRTIO_BLK_T_IN:
 		return start_transfer(request, order, false);
@@ -171,6 +172,8 @@ static int carry_out(struct vblk_request *request, struct vblk_order *order)
 /* @written: bytes of guest memory before the status. */
 static int answer(struct vblk_request *request, u8 status, u32 written)
 {
+	vblk_stats_answer(request, status);
+	trace_vhost_blk_request_finish(request, status, written + 1);
 	if (put_user(status, request->status))
 		return vblk_vq_broken(request->vq, "the status of a request can not be written");
 	if (vblk_log_written(&request->vq->log, request->status, 1))
@@ -190,6 +193,8 @@ int vblk_request_start(struct vblk_vq *vq, const struct vblk_chain *chain)
 	request->vq = vq;
 	request->head = chain->head;
 	request->written = 0;
+	request->bytes = 0;
+	request->type = VBLK_TYPE_OTHER;
 	request->has_data = false;
 	request->zeroes.sectors = 0;
 	held = vblk_hold_chain(&request->hold, vq->mem, chain, &vq->miss);
@@ -217,6 +222,7 @@ int vblk_request_finish(struct vblk_request *request)
 	if (request->has_data)
 		ret = vblk_data_finish(&request->data, !error, &vq->log);
 	request->in_flight = false;
+	vblk_stats_leave_flight(request);
 	vq->in_flight--;
 	vq->bytes_in_flight -= request->bytes;
 	error = error ? error : ret;

@@ -34,6 +34,9 @@ struct vblk_request {
 	/* Its index in vblk_vq.requests. */
 	u16 head;
 	bool in_flight;
+	/* For the counters: an enum vblk_request_type, and when it was sent to the disk, by local_clock(). */
+	u8 type;
+	u64 started;
 	/* Bytes of data, or as many as what it does to the disk is reckoned for; 0 for a flush. */
 	u32 bytes;
 	/* There is data. */

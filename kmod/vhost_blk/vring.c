@@ -323,6 +323,19 @@ int vblk_vring_want_kick(struct vblk_vring *vring, bool want)
 	return 0;
 }
 
+int vblk_vring_hush(struct vblk_vring *vring)
+{
+	if (!vring->wants_kick)
+		return 0;
+	if (!vring->event_idx)
+		return vblk_vring_want_kick(vring, false);
+	vring->wants_kick = false;
+	/* An event that lies behind is not met again before the indexes wrap. */
+	if (write_used16(vring, avail_event(vring), vring->last_avail - 1))
+		return broken(vring, "the used ring can not be written");
+	return log_used(vring, avail_event(vring), sizeof(__virtio16));
+}
+
 int vblk_vring_use(struct vblk_vring *vring, u16 head, u32 len)
 {
 	struct vring_used_elem elem = {

@@ -138,6 +138,9 @@ static inline void vblk_vring_untake(struct vblk_vring *vring)
 /* vblk_vring_want_kick() - ask to be notified, or not; look for available chains again after asking */
 int vblk_vring_want_kick(struct vblk_vring *vring, bool want);
 
+/* vblk_vring_hush() - take back that it was asked to notify, while nothing is available and this is looked at anyway */
+int vblk_vring_hush(struct vblk_vring *vring);
+
 /* vblk_vring_use() - write a used element, or keep it until the ring is mapped; vblk_vring_publish() shows it */
 int vblk_vring_use(struct vblk_vring *vring, u16 head, u32 len);
 

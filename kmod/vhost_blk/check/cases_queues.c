@@ -223,6 +223,8 @@ void suite_add_queues(struct suite *suite)
 		 (struct guest_options){ .queues = 4, .num = 256 }, false, 1000);
 	add_load(suite, GROUP_FULL, "16 queues at once, indirect event_idx",
 		 (struct guest_options){ .queues = 16, .num = 64, .event_idx = true }, true, 500);
+	add_load(suite, GROUP_FULL, "64 queues at once, indirect event_idx",
+		 (struct guest_options){ .queues = 64, .num = 16, .event_idx = true }, true, 60);
 	add_load(suite, GROUP_FULL | GROUP_QUICK, "indexes wrap after 65535",
 		 (struct guest_options){ .num = 64, .base = 65500, .event_idx = true }, true, 200);
 	add_load(suite, GROUP_FULL, "indexes wrap after 65535, without event_idx",

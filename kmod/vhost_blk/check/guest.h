@@ -12,7 +12,7 @@
 #include "uapi/vhost_blk.h"
 
 #define VHOST_BLK_DEVICE "/dev/vhost-blk"
-#define GUEST_MAX_QUEUES 16u
+#define GUEST_MAX_QUEUES 64u
 
 struct guest {
 	int vhost;

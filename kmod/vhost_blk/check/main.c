@@ -24,6 +24,8 @@ static void add_all(struct suite *suite)
 	suite_add_requests(suite);
 	suite_add_queues(suite);
 	suite_add_bases(suite);
+	suite_add_workers(suite);
+	suite_add_counters(suite);
 	suite_add_hostile_rings(suite);
 	suite_add_hostile_requests(suite);
 	suite_add_hostile_memory(suite);

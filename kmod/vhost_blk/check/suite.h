@@ -65,6 +65,8 @@ void suite_add_hostile_rings(struct suite *suite);
 void suite_add_hostile_requests(struct suite *suite);
 void suite_add_hostile_memory(struct suite *suite);
 void suite_add_hostile_ioctls(struct suite *suite);
+void suite_add_workers(struct suite *suite);
+void suite_add_counters(struct suite *suite);
 void suite_add_lifecycle(struct suite *suite);
 void suite_add_matrix(struct suite *suite);
 void suite_add_model(struct suite *suite);

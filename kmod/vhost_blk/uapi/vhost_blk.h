@@ -102,11 +102,17 @@ struct vhost_blk_serial {
 #define VHOST_BLK_SET_WRITE_CACHE _IOW(VHOST_VIRTIO, 0xFB, int)
 
 /*
- * Workers. A virtqueue is served by one worker of its device. One that nobody attached to a worker gets, when it starts,
- * the next of them in turn; without any of the calls below there are as many as the module parameter says.
+ * Workers. A virtqueue is served by one worker of its device. One that nobody attached to a worker gets, when it first
+ * starts, the one that serves the fewest; without any of the calls below they are added up to what the module parameter
+ * says. A virtqueue keeps its worker when it stops, until VHOST_SET_NWORKERS or reset.
  *
  * VHOST_SET_NWORKERS: a ceiling. Workers are added up to it, never removed until reset; EINVAL for less than there are or
- * 0; more than VHOST_BLK_MAX_VQS are not made. Virtqueues that do not run are spread over them anew.
+ * 0; more than VHOST_BLK_MAX_WORKERS are not made. Virtqueues that do not run and that nobody attached are spread over
+ * them anew when they start.
+ *
+ * VHOST_NEW_WORKER: add one and tell its id. ENOSPC: there are VHOST_BLK_MAX_WORKERS. VHOST_FREE_WORKER: ENODEV: there is
+ * none of that id. EBUSY: it serves a virtqueue, running or not. VHOST_ATTACH_VRING_WORKER: at any time, also while the
+ * virtqueue runs. ENOBUFS, ENODEV: no such virtqueue, worker. VHOST_GET_VRING_WORKER: ENOBUFS. EINVAL: it has none yet.
  */
 #ifndef VHOST_SET_NWORKERS
 #define VHOST_SET_NWORKERS _IOW(VHOST_VIRTIO, 0x1F, int)
@@ -129,8 +135,18 @@ struct vhost_vring_worker {
 #define VHOST_GET_VRING_WORKER		_IOWR(VHOST_VIRTIO, 0x16, struct vhost_vring_worker)
 #endif
 
+/*
+ * VHOST_SET_VRING_BUSYLOOP_TIMEOUT, VHOST_GET_VRING_BUSYLOOP_TIMEOUT of <linux/vhost.h>: for how many microseconds a worker
+ * polls an idle virtqueue before it sleeps; 0: not at all. At any time. EINVAL: more than VHOST_BLK_MAX_BUSYLOOP_US.
+ * Where nothing was set since reset, the module parameter is a limit below which the time adapts to the guest.
+ */
+#define VHOST_BLK_MAX_BUSYLOOP_US 10000
+
 /* Virtqueues of a device; the upper limit of num_queues. */
 #define VHOST_BLK_MAX_VQS 64
+
+/* Workers of a device. */
+#define VHOST_BLK_MAX_WORKERS 64
 
 /* Entries of a virtqueue, a power of two. */
 #define VHOST_BLK_MAX_VRING_NUM 1024

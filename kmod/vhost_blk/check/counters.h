@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What the module tells in debugfs and in its parameters. */
+#ifndef VHOST_BLK_CHECK_COUNTERS_H
+#define VHOST_BLK_CHECK_COUNTERS_H
+
+#include <stdbool.h>
+
+/* The text of a virtqueue's file. */
+struct counters {
+	char text[4096];
+};
+
+/* Makes debugfs reachable; skips the case where the kernel has none. */
+void counters_require(void);
+
+/* Whether the first device of this process shows @queue; then its counters are read. */
+bool counters_find(unsigned queue, struct counters *counters);
+
+/* counters_find() that fails the case when there is no such file. */
+void counters_read(unsigned queue, struct counters *counters);
+
+/* The number behind a name; fails the case when it is not there. */
+unsigned long long counters_get(const struct counters *counters, const char *name);
+
+/* The word behind a name. */
+void counters_word(const struct counters *counters, const char *name, char *word, unsigned size);
+
+/* All latency buckets together. */
+unsigned long long counters_latencies(const struct counters *counters);
+
+/* A parameter of the loaded module. */
+unsigned parameter_get(const char *name);
+
+#endif
