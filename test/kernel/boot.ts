@@ -3,12 +3,21 @@ import { accessSync, constants, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { type CpioEntry, cpioArchive } from './cpio.ts';
-import type { KernelImage } from './image.ts';
+import type { ModuleFile } from './image.ts';
 import { runLogged } from './process.ts';
+
+/** A kernel and its modules. */
+export interface BootableKernel {
+  release: string;
+  /** Path of what QEMU boots. */
+  vmlinuz: string;
+  /** The named modules that are not built in and all they depend on, in an order in which insmod loads them. */
+  resolveModules(names: readonly string[]): ModuleFile[];
+}
 
 /** What to boot, and what to do in it. */
 export interface BootRequest {
-  kernel: KernelImage;
+  kernel: BootableKernel;
   /** Modules of that kernel, by name, loaded with what they depend on before the script starts. */
   modules?: readonly string[];
   /** Parameters of such a module: name → what insmod gets ("nr_devices=0"). */

@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* One input: a virtqueue in the owner's memory, and what guest, disk and worker do with it, step by step. */
+#include "target.h"
+
+#include <stdio.h>
+
+#include <linux/vhost_types.h>
+
+#include "../request.h"
+#include "../vq.h"
+#include "disk.h"
+#include "input.h"
+#include "model.h"
+#include "owner.h"
+
+/* As in vq.c. */
+#define MAX_BYTES_IN_FLIGHT (64ULL << 20)
+
+static struct {
+	const u8 *steps;
+	size_t left;
+	/* Allocations until the next that fails; 0: none does. */
+	unsigned int until_no_memory;
+} script;
+
+static struct vblk_vq vq;
+static bool mutating;
+
+void fuzz_failed(const char *condition, const char *file, int line)
+{
+	fprintf(stderr, "%s:%d: not so: %s\n", file, line, condition);
+	abort();
+}
+
+bool fuzz_no_memory(void)
+{
+	return script.until_no_memory && !--script.until_no_memory;
+}
+
+int vblk_vq_broken(struct vblk_vq *queue, const char *reason)
+{
+	queue->vring.reason = reason;
+	return -EPROTO;
+}
+
+static u8 next_byte(void)
+{
+	if (!script.left)
+		return 0;
+	script.left--;
+	return *script.steps++;
+}
+
+static void store_byte(void)
+{
+	unsigned int offset = next_byte();
+
+	offset |= next_byte() << 8;
+	owner_memory[offset % OWNER_SIZE] = next_byte();
+}
+
+/* Another CPU of the guest, between any two accesses. */
+static void mutate(void)
+{
+	if (script.left && next_byte() % 4 == 0)
+		store_byte();
+}
+
+static void give_up(int ret)
+{
+	if (!ret)
+		return;
+	fuzz_assert(ret < 0 && vq.vring.reason);
+	vq.broken = true;
+}
+
+/* One answer is one used element. */
+static void check_answer(int ret, u16 used_before, unsigned int answers)
+{
+	if (!ret)
+		fuzz_assert((u16)(vq.vring.used_idx - used_before) == answers);
+	give_up(ret);
+}
+
+static int next_chain(void)
+{
+	struct vblk_vring before;
+	int ret = vblk_vring_available(&vq.vring);
+
+	if (!ret) {
+		ret = vblk_vring_want_kick(&vq.vring, true);
+		if (!ret)
+			ret = vblk_vring_available(&vq.vring);
+	}
+	if (ret <= 0)
+		return ret;
+	ret = vblk_vring_want_kick(&vq.vring, false);
+	if (ret)
+		return ret;
+	before = vq.vring;
+	ret = vblk_vring_take(&vq.vring, vq.mem, vq.chain);
+	if (!mutating)
+		model_check_chain(&before, vq.mem, vq.chain, ret);
+	if (ret)
+		return ret;
+	fuzz_assert(vq.chain->head < vq.vring.num);
+	fuzz_assert(vq.chain->readable + vq.chain->writable > 0);
+	fuzz_assert(vq.chain->readable + vq.chain->writable <= VHOST_BLK_MAX_CHAIN);
+	fuzz_assert((u16)(before.last_avail + 1) == vq.vring.last_avail);
+	return 1;
+}
+
+/* Return: whether there may be more. */
+static bool take(void)
+{
+	unsigned int in_flight = vq.in_flight;
+	u16 used;
+	int ret;
+
+	if (vq.broken || vq.bytes_in_flight >= MAX_BYTES_IN_FLIGHT)
+		return false;
+	ret = next_chain();
+	if (ret <= 0) {
+		give_up(ret);
+		return false;
+	}
+	used = vq.vring.used_idx;
+	ret = vblk_request_start(&vq, vq.chain);
+	fuzz_assert(vq.in_flight == disk_waiting());
+	fuzz_assert(!ret || vq.in_flight == in_flight);
+	check_answer(ret, used, vq.in_flight == in_flight);
+	return !ret;
+}
+
+static void end_one(unsigned int which, int error)
+{
+	struct vblk_request *request;
+	u16 used = vq.vring.used_idx;
+
+	disk_end(which, error);
+	request = container_of(vq.done.first, struct vblk_request, done);
+	vq.done.first = NULL;
+	check_answer(vblk_request_finish(request), used, 1);
+	fuzz_assert(vq.in_flight == disk_waiting());
+}
+
+static void publish(void)
+{
+	int ret = vblk_vring_publish(&vq.vring);
+
+	if (ret < 0)
+		give_up(ret);
+	else
+		fuzz_assert(vq.vring.published == vq.vring.used_idx);
+}
+
+static void make_available(u8 count)
+{
+	u64 offset = (u64)vq.vring.avail + offsetof(struct vring_avail, idx) - OWNER_BASE;
+	u16 idx;
+
+	if (offset > OWNER_SIZE - sizeof(idx))
+		return;
+	memcpy(&idx, owner_memory + offset, sizeof(idx));
+	idx = __cpu_to_virtio16(vq.vring.little_endian, __virtio16_to_cpu(vq.vring.little_endian, idx) + count);
+	memcpy(owner_memory + offset, &idx, sizeof(idx));
+}
+
+static void drain(void)
+{
+	while (disk_waiting())
+		end_one(disk_waiting() - 1, 0);
+	publish();
+	fuzz_assert(!vq.in_flight && !vq.bytes_in_flight);
+}
+
+static void step(void)
+{
+	u8 byte = next_byte();
+	unsigned int count;
+
+	switch (byte % 8) {
+	case STEP_TAKE:
+		take();
+		break;
+	case STEP_TAKE_MANY:
+		for (count = next_byte(); count && take(); count--)
+			;
+		break;
+	case STEP_END:
+		if (disk_waiting())
+			end_one(next_byte() % disk_waiting(), byte & 0x80 ? -EIO : 0);
+		break;
+	case STEP_PUBLISH:
+		publish();
+		break;
+	case STEP_AVAILABLE:
+		make_available(next_byte());
+		break;
+	case STEP_STORE:
+	case STEP_STORE_TOO:
+		store_byte();
+		break;
+	case STEP_RESTART:
+		drain();
+		vq.broken = vblk_vring_start(&vq.vring);
+		break;
+	}
+}
+
+/* Return: NULL where the owner's table is refused. */
+static struct vblk_mem *create_mem(const struct input *input)
+{
+	struct {
+		struct vhost_memory head;
+		struct vhost_memory_region region[INPUT_MAX_REGIONS];
+	} table = { .head.nregions = input->nr_regions % (INPUT_MAX_REGIONS + 1) };
+	struct vblk_mem *mem;
+	unsigned int i;
+
+	for (i = 0; i < table.head.nregions; i++) {
+		table.region[i].guest_phys_addr = input->region[i].gpa;
+		table.region[i].memory_size = input->region[i].size;
+		table.region[i].userspace_addr = OWNER_BASE + input->region[i].offset;
+	}
+	owner_set_argument(&table, sizeof(table));
+	mem = vblk_mem_create((const struct vhost_memory *)OWNER_ARGUMENT);
+	owner_set_argument(NULL, 0);
+	if (IS_ERR(mem))
+		return NULL;
+	for (i = 0; i < table.head.nregions; i++)
+		owner_allow(table.region[i].userspace_addr, table.region[i].memory_size, true);
+	return mem;
+}
+
+static void set_ring(const struct input *input)
+{
+	struct vblk_vring *vring = &vq.vring;
+
+	memset(vring, 0, sizeof(*vring));
+	vring->num = 1U << input->log_num % 11;
+	/* As aligned as VHOST_SET_VRING_ADDR wants it. */
+	vring->desc = (struct vring_desc *)(OWNER_BASE + (input->desc & ~15));
+	vring->avail = (struct vring_avail *)(OWNER_BASE + (input->avail & ~1));
+	vring->used = (struct vring_used *)(OWNER_BASE + (input->used & ~3));
+	vring->event_idx = input->flags & INPUT_EVENT_IDX;
+	vring->indirect = input->flags & INPUT_INDIRECT;
+	vring->little_endian = input->flags & INPUT_LITTLE_ENDIAN;
+	vring->last_avail = input->last_avail;
+	owner_allow((u64)vring->desc, 16 * vring->num, false);
+	owner_allow((u64)vring->avail, 4 + 2 * (vring->num + 1), false);
+	owner_allow((u64)vring->used, 4 + 8 * vring->num + 2, true);
+}
+
+static void run(const struct input *input)
+{
+	set_ring(input);
+	disk_reset(512U << input->log_block % 4, input->sectors);
+	vq.backend.bdev = &disk;
+	vq.can_flush = input->flags & INPUT_CAN_FLUSH;
+	vq.read_only = input->flags & INPUT_READ_ONLY;
+	vq.requests = calloc(vq.vring.num, sizeof(*vq.requests));
+	vq.chain = malloc(sizeof(*vq.chain));
+	script.until_no_memory = input->no_memory;
+	mutating = input->flags & INPUT_MUTATE;
+	owner_hook = mutating ? mutate : NULL;
+	vq.broken = vblk_vring_start(&vq.vring);
+	while (script.left)
+		step();
+	drain();
+	free(vq.requests);
+	free(vq.chain);
+}
+
+int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
+{
+	struct input input;
+
+	if (size < sizeof(input))
+		return 0;
+	memcpy(&input, data, sizeof(input));
+	data += sizeof(input);
+	size -= sizeof(input);
+	script.steps = data;
+	script.left = min_t(size_t, size, input.nr_steps);
+	script.until_no_memory = 0;
+	data += script.left;
+	size -= script.left;
+	owner_reset();
+	memcpy(owner_memory, data, min_t(size_t, size, OWNER_SIZE));
+	memset(&vq, 0, sizeof(vq));
+	vq.mem = create_mem(&input);
+	run(&input);
+	kvfree(vq.mem);
+	return 0;
+}
