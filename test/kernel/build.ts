@@ -114,7 +114,8 @@ function buildKey(root: string, release: string): string {
 
 /** Files of the module's folder without what an in-place build left there. */
 function sourceFiles(): string[] {
-  const skipped = /(^|\/)\.|\.(o|ko|mod|mod\.c|cmd|a|symvers)$|(^|\/)(modules\.order|vhost-blk-check|vhost-blk-bench)$/;
+  const skipped =
+    /(^|\/)\.|\.(o|ko|mod|mod\.c|cmd|a|symvers)$|(^|\/)(modules\.order|vhost-blk-check|vhost-blk-bench)$/;
   const files = (folder: string): string[] =>
     readdirSync(folder).flatMap((name) => {
       const path = join(folder, name);
