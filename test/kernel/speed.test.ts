@@ -29,32 +29,29 @@ const cases = targets.flatMap((target) =>
   ['null_blk', 'brd'].flatMap((disk) => plan.ops.map((op) => ({ ...target, disk, op }))),
 );
 
-describe.runIf(process.env.BLKFLEET_TEST_FULL === '1').each(kernelLines)(
-  'speed of vhost_blk on kernel $line ($suite)',
-  (line) => {
-    let result: BenchResult;
+describe.each(kernelLines)('speed of vhost_blk on kernel $line ($suite)', (line) => {
+  let result: BenchResult;
 
-    beforeAll(async () => {
-      const prepared = await prepareLine(line, (text) => console.log(`[${line.line}] ${text}`));
-      result = await runBench(prepared, 'icount', plan, []);
-    }, PREPARE_MS + BOOT_MS);
+  beforeAll(async () => {
+    const prepared = await prepareLine(line, (text) => console.log(`[${line.line}] ${text}`));
+    result = await runBench(prepared, 'icount', plan, []);
+  }, PREPARE_MS + BOOT_MS);
 
-    afterAll(() => {
-      if (result) showTable(`speed on ${result.release}, instructions counted`, ratioTable(result));
-    });
+  afterAll(() => {
+    if (result) showTable(`speed on ${result.release}, instructions counted`, ratioTable(result));
+  });
 
-    test('every measurement was made, and repeats agree', () => {
-      expect(result.boot.exit, result.boot.output.split('\n').slice(-20).join('\n')).toBe(0);
-      expect(result.measurements.length).toBe(plan.engines.length * plan.ops.length * plan.depths.length * 2);
-      for (const { outcome, trouble, iops } of result.measurements) {
-        expect(outcome, trouble).toBe('ok');
-        expect(Math.max(...iops) / Math.min(...iops)).toBeLessThan(1.03);
-      }
-    });
+  test('every measurement was made, and repeats agree', () => {
+    expect(result.boot.exit, result.boot.output.split('\n').slice(-20).join('\n')).toBe(0);
+    expect(result.measurements.length).toBe(plan.engines.length * plan.ops.length * plan.depths.length * 2);
+    for (const { outcome, trouble, iops } of result.measurements) {
+      expect(outcome, trouble).toBe('ok');
+      expect(Math.max(...iops) / Math.min(...iops)).toBeLessThan(1.03);
+    }
+  });
 
-    test.each(cases)('$op of $disk at depth $depth: at least $atLeast × $other', (one) => {
-      const ratio = ratioOf(result, { ...one, queues: 1 }, 'vhost-blk', one.other);
-      expect(ratio).toBeGreaterThanOrEqual(one.atLeast);
-    });
-  },
-);
+  test.each(cases)('$op of $disk at depth $depth: at least $atLeast × $other', (one) => {
+    const ratio = ratioOf(result, { ...one, queues: 1 }, 'vhost-blk', one.other);
+    expect(ratio).toBeGreaterThanOrEqual(one.atLeast);
+  });
+});
