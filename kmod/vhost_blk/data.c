@@ -32,9 +32,19 @@ static struct vblk_layout layout_of(struct block_device *bdev)
 	};
 }
 
+static bool suits(const struct vblk_layout *layout, const void __user *addr, size_t len)
+{
+	return !((unsigned long)addr & layout->addr_mask) && !(len & layout->len_mask);
+}
+
+static unsigned int pages_of(const void __user *addr, size_t len)
+{
+	return DIV_ROUND_UP(offset_in_page(addr) + len, PAGE_SIZE);
+}
+
 /* Looks each piece up before anything is done to one. Sets how many pieces and pages there are, and whether all suit. */
 static int measure(struct vblk_data *data, const struct vblk_mem *mem, struct vblk_cursor cursor, u32 bytes,
-		   struct vblk_layout layout)
+		   const struct vblk_layout *layout)
 {
 	data->bounced = false;
 	data->nr = 0;
@@ -45,9 +55,9 @@ static int measure(struct vblk_data *data, const struct vblk_mem *mem, struct vb
 
 		if (n <= 0)
 			return -EFAULT;
-		if ((unsigned long)addr & layout.addr_mask || n & layout.len_mask)
+		if (!suits(layout, addr, n))
 			data->bounced = true;
-		data->nr += DIV_ROUND_UP(offset_in_page(addr) + n, PAGE_SIZE);
+		data->nr += pages_of(addr, n);
 		data->nr_pieces++;
 		bytes -= n;
 	}
@@ -74,8 +84,14 @@ static void unpin(struct vblk_data *data)
 {
 	unsigned int i;
 
-	for (i = 0; i < data->nr; i++)
-		unpin_user_pages_dirty_lock(&data->vecs[i].bv_page, 1, data->to_guest);
+	for (i = 0; i < data->nr; i++) {
+		struct page *page = data->vecs[i].bv_page;
+
+		/* Pages of guests mostly are; one cleaned after this look has been written with what it holds now. */
+		if (data->to_guest && !PageDirty(page))
+			set_page_dirty_lock(page);
+		unpin_user_page(page);
+	}
 	free_vecs(data);
 }
 
@@ -186,15 +202,41 @@ static int bounce(struct vblk_data *data, const struct vblk_mem *mem, struct vbl
 	return ret;
 }
 
+/* What most requests are: one piece of a few pages. Return: 1 when @data is not such, else as vblk_data_prepare(). */
+static int pin_small(struct vblk_data *data, const struct vblk_mem *mem, struct vblk_cursor cursor, u32 bytes,
+		     const struct vblk_layout *layout)
+{
+	void __user *addr;
+	ssize_t n = vblk_mem_next(mem, &cursor, bytes, &addr);
+	int ret;
+
+	if (n < 0)
+		return n;
+	if (n != bytes || !suits(layout, addr, n) || pages_of(addr, n) > VBLK_FEW_PAGES)
+		return 1;
+	data->bounced = false;
+	data->vecs = data->few;
+	data->nr = 0;
+	ret = pin_piece(data, (unsigned long)addr, n);
+	if (ret)
+		unpin(data);
+	return ret;
+}
+
 int vblk_data_prepare(struct vblk_data *data, struct block_device *bdev, const struct vblk_mem *mem,
 		      struct vblk_cursor cursor, u32 bytes, bool to_guest)
 {
-	int ret = measure(data, mem, cursor, bytes, layout_of(bdev));
+	struct vblk_layout layout = layout_of(bdev);
+	int ret;
 
-	if (ret)
-		return ret;
 	data->to_guest = to_guest;
 	data->pieces = NULL;
+	ret = pin_small(data, mem, cursor, bytes, &layout);
+	if (ret <= 0)
+		return ret;
+	ret = measure(data, mem, cursor, bytes, &layout);
+	if (ret)
+		return ret;
 	return data->bounced ? bounce(data, mem, cursor, bytes) : pin(data, mem, cursor, bytes);
 }
 
