@@ -58,6 +58,16 @@ static int find_status(struct vblk_request *request, struct vblk_order *order)
 	return 0;
 }
 
+static int copy_header(const struct vblk_mem *mem, struct vblk_cursor *cursor, struct virtio_blk_outhdr *header)
+{
+	struct vblk_cursor whole = *cursor;
+	void __user *from;
+
+	if (vblk_mem_next(mem, &whole, sizeof(*header), &from) == sizeof(*header))
+		return vblk_user_read_words(header, from, sizeof(*header) / sizeof(u64));
+	return vblk_mem_read(mem, cursor, header, sizeof(*header));
+}
+
 static bool read_header(const struct vblk_request *request, struct vblk_order *order)
 {
 	struct vblk_cursor cursor = readable_part(order->chain);
@@ -65,7 +75,7 @@ static bool read_header(const struct vblk_request *request, struct vblk_order *o
 	struct virtio_blk_outhdr header;
 	u64 length = length_of(cursor);
 
-	if (length < sizeof(header) || vblk_mem_read(request->vq->mem, &cursor, &header, sizeof(header)))
+	if (length < sizeof(header) || copy_header(request->vq->mem, &cursor, &header))
 		return false;
 	order->type = __virtio32_to_cpu(little_endian, header.type);
 	order->sector = __virtio64_to_cpu(little_endian, header.sector);

@@ -5,6 +5,9 @@
 #include <linux/uaccess.h>
 #include <linux/virtio_byteorder.h>
 
+/* Bytes of an indirect table up to which words are read one by one. */
+#define VBLK_SHORT_TABLE 256
+
 static u16 from_guest16(const struct vblk_vring *vring, __virtio16 value)
 {
 	return __virtio16_to_cpu(vring->little_endian, value);
@@ -106,12 +109,35 @@ static int add_seg(struct vblk_vring *vring, struct vblk_chain *chain, const str
 	return 0;
 }
 
+/* Where a table crosses regions of memory its entries may be cut anywhere. */
+static int read_table(const struct vblk_mem *mem, const struct vblk_seg *whole, struct vring_desc *table)
+{
+	struct vblk_cursor cursor = { whole, 1 };
+	u32 done = 0;
+
+	while (done < whole->len) {
+		void *to = (void *)table + done;
+		void __user *from;
+		ssize_t n = vblk_mem_next(mem, &cursor, whole->len - done, &from);
+
+		if (n <= 0)
+			return -EFAULT;
+		if (n <= VBLK_SHORT_TABLE && !((done | n) % sizeof(u64))) {
+			if (vblk_user_read_words(to, from, n / sizeof(u64)))
+				return -EFAULT;
+		} else if (copy_from_user(to, from, n)) {
+			return -EFAULT;
+		}
+		done += n;
+	}
+	return 0;
+}
+
 /* Walks the table that @desc refers to, which ends the chain. @left: how many more descriptors the chain may have. */
 static int take_indirect(struct vblk_vring *vring, const struct vblk_mem *mem, struct vblk_chain *chain,
 			 const struct vring_desc *desc, unsigned int left)
 {
 	struct vblk_seg whole = { from_guest64(vring, desc->addr), from_guest32(vring, desc->len) };
-	struct vblk_cursor cursor = { &whole, 1 };
 	unsigned int count = whole.len / sizeof(*desc);
 	unsigned int i = 0, found = 0;
 
@@ -121,7 +147,7 @@ static int take_indirect(struct vblk_vring *vring, const struct vblk_mem *mem, s
 		return broken(vring, "the length of an indirect table is no multiple of 16");
 	if (count > ARRAY_SIZE(chain->table))
 		return broken(vring, "indirect table too long");
-	if (vblk_mem_read(mem, &cursor, chain->table, whole.len))
+	if (read_table(mem, &whole, chain->table))
 		return broken(vring, "an indirect table can not be read");
 	for (;;) {
 		const struct vring_desc *entry = &chain->table[array_index_nospec(i, count)];
@@ -149,7 +175,7 @@ static int take_chain(struct vblk_vring *vring, const struct vblk_mem *mem, stru
 	for (;;) {
 		u16 flags;
 
-		if (copy_from_user(&desc, &vring->desc[i], sizeof(desc)))
+		if (vblk_user_read_words(&desc, &vring->desc[i], sizeof(desc) / sizeof(u64)))
 			return broken(vring, "a descriptor can not be read");
 		flags = from_guest16(vring, desc.flags);
 		if (++found > vring->num)
@@ -210,15 +236,19 @@ int vblk_vring_want_kick(struct vblk_vring *vring, bool want)
 
 int vblk_vring_use(struct vblk_vring *vring, u16 head, u32 len)
 {
-	struct vring_used_elem elem = {
-		.id = __cpu_to_virtio32(vring->little_endian, head),
-		.len = __cpu_to_virtio32(vring->little_endian, len),
-	};
+	struct vring_used_elem __user *elem = &vring->used->ring[vring->used_idx & (vring->num - 1)];
 
-	if (copy_to_user(&vring->used->ring[vring->used_idx & (vring->num - 1)], &elem, sizeof(elem)))
-		return broken(vring, "the used ring can not be written");
+	if (!user_write_access_begin(elem, sizeof(*elem)))
+		goto unwritten;
+	unsafe_put_user(__cpu_to_virtio32(vring->little_endian, head), &elem->id, fault);
+	unsafe_put_user(__cpu_to_virtio32(vring->little_endian, len), &elem->len, fault);
+	user_write_access_end();
 	vring->used_idx++;
 	return 0;
+fault:
+	user_write_access_end();
+unwritten:
+	return broken(vring, "the used ring can not be written");
 }
 
 static int wants_signal(struct vblk_vring *vring)
