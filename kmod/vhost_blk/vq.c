@@ -18,6 +18,9 @@
 /* Requests taken in one turn; after it their answers are told and others of the worker's CPU get theirs. */
 #define VBLK_TURN_REQUESTS 128
 
+/* Requests of which the block layer is told beforehand; it allocates no more at a time. */
+#define VBLK_EXPECT_REQUESTS 32U
+
 /* No more requests are taken while this much is in flight: bounds what a guest can have pinned or bounced. */
 #define VBLK_MAX_BYTES_IN_FLIGHT (64ULL << 20)
 
@@ -83,6 +86,8 @@ static bool take_some(struct vblk_vq *vq)
 		ret = next_chain(vq);
 		if (ret <= 0)
 			break;
+		if (!(taken % VBLK_EXPECT_REQUESTS))
+			blk_plug_expect(&plug, min(1 + vblk_vring_known(&vq->vring), VBLK_EXPECT_REQUESTS));
 		ret = vblk_request_start(vq, vq->chain);
 		if (ret)
 			break;

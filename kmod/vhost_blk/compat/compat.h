@@ -51,6 +51,14 @@ static inline sector_t bdev_nr_sectors(struct block_device *bdev)
 }
 #endif
 
+/* Says how many requests will come under a plug, so that they can be allocated together where the kernel does so. */
+static inline void blk_plug_expect(struct blk_plug *plug, unsigned int requests)
+{
+#ifdef HAVE_PLUG_NR_IOS
+	plug->nr_ios = requests;
+#endif
+}
+
 #ifdef HAVE_EVENTFD_SIGNAL_COUNT
 static inline void compat_eventfd_signal(struct eventfd_ctx *ctx)
 {
