@@ -18,7 +18,8 @@
 
 #define CONNECT_ATTEMPTS 6000
 #define CONNECT_PAUSE_NS 10000000
-#define NOT_FOUND 127
+/* Not what the loader ends with when a library is missing. */
+#define NOT_FOUND 125
 
 /* In an I/O thread and with the kernel's native asynchronous I/O: what an operator who cares for speed sets. */
 static _Noreturn void run(const struct storage_daemon *daemon, const struct job *job)

@@ -1,5 +1,6 @@
 import { type BootRequest, type BootResult, bootKernel } from '../boot.ts';
 import type { Prepared } from '../prepare.ts';
+import { storageDaemon } from './storage-daemon.ts';
 
 /** The time that a guest measures with: instructions counted on one CPU, or the machine's own on two. */
 export type Clock = 'icount' | 'wall';
@@ -89,7 +90,8 @@ export async function runBench(
 
 function benchScript(plan: Plan): string {
   const options = [
-    ...['--destroy-data', '--json', '/tmp/json', '--engines', plan.engines.join(',')],
+    ...['--destroy-data', '--json', '/tmp/json', '--storage-daemon', storageDaemon],
+    ...['--engines', plan.engines.join(',')],
     ...['--ops', plan.ops.join(','), '--depths', plan.depths.join(','), '--queues', plan.queues.join(',')],
     ...[
       '--rounds',

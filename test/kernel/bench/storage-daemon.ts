@@ -7,7 +7,8 @@ import type { BootRequest } from '../boot.ts';
 
 // One version for all kernels, so that only the kernels differ.
 const SUITE = 'bookworm';
-const PROGRAM = '/usr/bin/qemu-storage-daemon';
+/** Where it is in a guest. */
+export const storageDaemon = '/usr/bin/qemu-storage-daemon';
 const LOADER = '/lib64/ld-linux-x86-64.so.2';
 const LIBRARIES = ['/lib/x86_64-linux-gnu', '/usr/lib/x86_64-linux-gnu'];
 
@@ -17,11 +18,11 @@ export async function storageDaemonFiles(log: Log): Promise<NonNullable<BootRequ
   const inRoot = (path: string) => join(root, path);
   const listed = execFileSync(
     inRoot(LOADER),
-    ['--inhibit-cache', '--library-path', LIBRARIES.map(inRoot).join(':'), '--list', inRoot(PROGRAM)],
+    ['--inhibit-cache', '--library-path', LIBRARIES.map(inRoot).join(':'), '--list', inRoot(storageDaemon)],
     { encoding: 'utf8' },
   );
   const libraries = [...listed.matchAll(/=> (\S+) \(0x/g)].map((match) => match[1]!.slice(root.length));
-  return [PROGRAM, LOADER, ...libraries].map((path) => ({
+  return [storageDaemon, LOADER, ...libraries].map((path) => ({
     path,
     mode: 0o755,
     data: readFileSync(inRoot(path)),
