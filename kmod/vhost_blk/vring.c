@@ -237,11 +237,13 @@ int vblk_vring_want_kick(struct vblk_vring *vring, bool want)
 int vblk_vring_use(struct vblk_vring *vring, u16 head, u32 len)
 {
 	struct vring_used_elem __user *elem = &vring->used->ring[vring->used_idx & (vring->num - 1)];
+	__virtio32 id = __cpu_to_virtio32(vring->little_endian, head);
+	__virtio32 bytes = __cpu_to_virtio32(vring->little_endian, len);
 
 	if (!user_write_access_begin(elem, sizeof(*elem)))
 		goto unwritten;
-	unsafe_put_user(__cpu_to_virtio32(vring->little_endian, head), &elem->id, fault);
-	unsafe_put_user(__cpu_to_virtio32(vring->little_endian, len), &elem->len, fault);
+	unsafe_put_user(id, &elem->id, fault);
+	unsafe_put_user(bytes, &elem->len, fault);
 	user_write_access_end();
 	vring->used_idx++;
 	return 0;
