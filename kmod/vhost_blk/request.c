@@ -91,7 +91,7 @@ static void request_done(struct vblk_io *io)
 
 	rcu_read_lock();
 	/* The request may be answered and used again from here on; the virtqueue stays until the grace period. */
-	if (llist_add(&request->done, &vq->done) && !READ_ONCE(vq->looking))
+	if (llist_add(&request->done, &vq->done))
 		vblk_worker_queue(vq->worker, &vq->work);
 	rcu_read_unlock();
 }

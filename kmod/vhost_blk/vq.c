@@ -115,12 +115,8 @@ static void turn(struct vblk_work *work)
 	bool more;
 
 	mutex_lock(&vq->lock);
-	WRITE_ONCE(vq->looking, true);
 	finish_done(vq);
 	more = take_some(vq);
-	WRITE_ONCE(vq->looking, false);
-	/* The flag before the list; pairs with the barrier of llist_add() in request_done(). */
-	smp_mb();
 	/* Of a fast disk they are back already. */
 	finish_done(vq);
 	tell_guest(vq);

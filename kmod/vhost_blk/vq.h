@@ -31,8 +31,6 @@ struct vblk_vq {
 	struct vblk_work work;
 	/* Requests whose bios have ended; filled in any context, emptied by the worker. */
 	struct llist_head done;
-	/* The worker will look at done before it sleeps, so that it need not be woken. Written by the worker, read by all. */
-	bool looking;
 	/* Woken when the last request of a virtqueue that stops has been answered. */
 	wait_queue_head_t drained;
 
