@@ -83,9 +83,6 @@ void client_create(struct client *client, enum client_kind kind, const struct jo
 	client->kind = kind;
 	client->no_event_idx = job->no_event_idx;
 	client->stride = stride_of(job);
-	/* Unlike the check's driver this one sleeps in read(). */
-	if (fcntl(ring->call, F_SETFL, 0))
-		fail_errno("fcntl");
 	for (unsigned i = 0; i < job->depth; i++) {
 		uint64_t header = memory_ring(memory, HEADER_ROOM + ANSWER_ROOM, 64);
 		uint64_t data = memory_data(memory, BLOCK_BYTES, BLOCK_BYTES);
@@ -197,6 +194,9 @@ void client_run(struct client *client, struct lane *lane)
 	struct ring *ring = client->ring;
 	unsigned in_flight = lane->job->depth;
 
+	/* Unlike the check's driver this one sleeps in read(), also when a device that shares the eventfd does not. */
+	if (fcntl(ring->call, F_SETFL, 0))
+		fail_errno("fcntl");
 	for (unsigned i = 0; i < lane->job->depth; i++)
 		make_available(client, lane, i);
 	publish(ring);
