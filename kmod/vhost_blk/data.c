@@ -206,21 +206,35 @@ static int bounce(struct vblk_data *data, const struct vblk_mem *mem, struct vbl
 static int pin_small(struct vblk_data *data, const struct vblk_mem *mem, struct vblk_cursor cursor, u32 bytes,
 		     const struct vblk_layout *layout)
 {
+	unsigned int flags = data->to_guest ? FOLL_WRITE : 0;
+	struct page *pages[VBLK_FEW_PAGES];
+	unsigned int offset, nr;
 	void __user *addr;
+	int pinned;
 	ssize_t n = vblk_mem_next(mem, &cursor, bytes, &addr);
-	int ret;
 
 	if (n < 0)
 		return n;
-	if (n != bytes || !suits(layout, addr, n) || pages_of(addr, n) > VBLK_FEW_PAGES)
+	offset = offset_in_page(addr);
+	nr = pages_of(addr, n);
+	if (n != bytes || nr > VBLK_FEW_PAGES || !suits(layout, addr, n))
 		return 1;
+	pinned = pin_user_pages_fast((unsigned long)addr - offset, nr, flags, pages);
+	if (pinned != nr) {
+		if (pinned > 0)
+			unpin_user_pages(pages, pinned);
+		return -EFAULT;
+	}
 	data->bounced = false;
 	data->vecs = data->few;
-	data->nr = 0;
-	ret = pin_piece(data, (unsigned long)addr, n);
-	if (ret)
-		unpin(data);
-	return ret;
+	for (data->nr = 0; data->nr < nr; data->nr++) {
+		unsigned int len = min_t(u32, bytes, PAGE_SIZE - offset);
+
+		data->few[data->nr] = (struct bio_vec) { pages[data->nr], len, offset };
+		bytes -= len;
+		offset = 0;
+	}
+	return 0;
 }
 
 int vblk_data_prepare(struct vblk_data *data, struct block_device *bdev, const struct vblk_mem *mem,

@@ -50,7 +50,11 @@ static int find_status(struct vblk_request *request, struct vblk_order *order)
 
 	if (!length)
 		return vblk_vq_broken(request->vq, "a request has no place for its status");
-	vblk_mem_skip(&cursor, length - 1);
+	/* A descriptor of its own, mostly. */
+	if (cursor.seg[cursor.nr - 1].len == 1)
+		cursor = (struct vblk_cursor) { &cursor.seg[cursor.nr - 1], 1 };
+	else
+		vblk_mem_skip(&cursor, length - 1);
 	if (vblk_mem_next(request->vq->mem, &cursor, 1, &status) != 1)
 		return vblk_vq_broken(request->vq, "the status of a request is outside of guest memory");
 	request->status = status;

@@ -93,7 +93,7 @@ int vblk_vring_available(struct vblk_vring *vring)
 	return vring->avail_idx != vring->last_avail;
 }
 
-static int add_seg(struct vblk_vring *vring, struct vblk_chain *chain, const struct vring_desc *desc)
+static inline int add_seg(struct vblk_vring *vring, struct vblk_chain *chain, const struct vring_desc *desc)
 {
 	u16 flags = from_guest16(vring, desc->flags);
 	struct vblk_seg *seg = &chain->seg[chain->readable + chain->writable];
@@ -109,28 +109,18 @@ static int add_seg(struct vblk_vring *vring, struct vblk_chain *chain, const str
 	return 0;
 }
 
-/* Where a table crosses regions of memory its entries may be cut anywhere. */
 static int read_table(const struct vblk_mem *mem, const struct vblk_seg *whole, struct vring_desc *table)
 {
 	struct vblk_cursor cursor = { whole, 1 };
-	u32 done = 0;
+	u32 len = whole->len;
+	void __user *from;
+	ssize_t n = vblk_mem_next(mem, &cursor, len, &from);
 
-	while (done < whole->len) {
-		void *to = (void *)table + done;
-		void __user *from;
-		ssize_t n = vblk_mem_next(mem, &cursor, whole->len - done, &from);
-
-		if (n <= 0)
-			return -EFAULT;
-		if (n <= VBLK_SHORT_TABLE && !((done | n) % sizeof(u64))) {
-			if (vblk_user_read_words(to, from, n / sizeof(u64)))
-				return -EFAULT;
-		} else if (copy_from_user(to, from, n)) {
-			return -EFAULT;
-		}
-		done += n;
-	}
-	return 0;
+	if (n == len && len <= VBLK_SHORT_TABLE)
+		return vblk_user_read_words(table, from, len / sizeof(u64));
+	/* From the start, since where a table crosses regions of memory its entries may be cut anywhere. */
+	cursor = (struct vblk_cursor) { whole, 1 };
+	return vblk_mem_read(mem, &cursor, table, len);
 }
 
 /* Walks the table that @desc refers to, which ends the chain. @left: how many more descriptors the chain may have. */
