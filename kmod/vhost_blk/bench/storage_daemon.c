@@ -77,7 +77,8 @@ int storage_daemon_start(struct storage_daemon *daemon, const struct job *job)
 
 void storage_daemon_stop(struct storage_daemon *daemon)
 {
-	kill(daemon->pid, SIGTERM);
+	/* Asked to end just when its client has gone, some versions wait for themselves forever. */
+	kill(daemon->pid, SIGKILL);
 	waitpid(daemon->pid, NULL, 0);
 	unlink(daemon->socket);
 	rmdir(daemon->folder);
