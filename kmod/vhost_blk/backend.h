@@ -47,7 +47,7 @@ struct vblk_backend_ops {
 	u64 (*number)(const struct vblk_backend *backend);
 	/* What must hold of memory for a transfer. */
 	struct vblk_layout (*layout)(const struct vblk_backend *backend, u64 sector, u32 bytes);
-	void (*transfer)(const struct vblk_backend *backend, struct vblk_io *io, const struct vblk_data *data, u64 sector,
+	void (*transfer)(const struct vblk_backend *backend, struct vblk_io *io, struct vblk_data *data, u64 sector,
 			 unsigned int flags);
 	void (*flush)(const struct vblk_backend *backend, struct vblk_io *io);
 	/* @ranges need not last. */

@@ -54,7 +54,7 @@ static struct vblk_layout bdev_layout(const struct vblk_backend *backend, u64 se
 	return vblk_layout_of(backend->bdev);
 }
 
-static void bdev_transfer(const struct vblk_backend *backend, struct vblk_io *io, const struct vblk_data *data, u64 sector,
+static void bdev_transfer(const struct vblk_backend *backend, struct vblk_io *io, struct vblk_data *data, u64 sector,
 			  unsigned int flags)
 {
 	blk_opf_t opf = flags & VBLK_WRITE ? REQ_OP_WRITE | REQ_SYNC : REQ_OP_READ;

@@ -22,9 +22,19 @@ struct vblk_layout vblk_layout_of(struct block_device *bdev)
 	};
 }
 
+static bool suits(const struct vblk_layout *layout, const void __user *addr, size_t len)
+{
+	return !((unsigned long)addr & layout->addr_mask) && !(len & layout->len_mask);
+}
+
+static unsigned int pages_of(const void __user *addr, size_t len)
+{
+	return DIV_ROUND_UP(offset_in_page(addr) + len, PAGE_SIZE);
+}
+
 /* Looks each piece up before anything is done to one. Sets how many pieces and pages there are, and whether all suit. */
 static int measure(struct vblk_data *data, const struct vblk_mem *mem, struct vblk_cursor cursor, u32 bytes,
-		   struct vblk_layout layout)
+		   const struct vblk_layout *layout)
 {
 	data->bounced = false;
 	data->nr = 0;
@@ -35,9 +45,9 @@ static int measure(struct vblk_data *data, const struct vblk_mem *mem, struct vb
 
 		if (n <= 0)
 			return -EFAULT;
-		if ((unsigned long)addr & layout.addr_mask || n & layout.len_mask)
+		if (!suits(layout, addr, n))
 			data->bounced = true;
-		data->nr += DIV_ROUND_UP(offset_in_page(addr) + n, PAGE_SIZE);
+		data->nr += pages_of(addr, n);
 		if (data->nr_pieces < VBLK_FEW_PAGES)
 			data->few_pieces[data->nr_pieces] = (struct vblk_piece) { addr, n };
 		data->nr_pieces++;
@@ -98,8 +108,14 @@ static void unpin(struct vblk_data *data)
 {
 	unsigned int i;
 
-	for (i = 0; i < data->nr; i++)
-		unpin_user_pages_dirty_lock(&data->vecs[i].bv_page, 1, data->to_guest);
+	for (i = 0; i < data->nr; i++) {
+		struct page *page = data->vecs[i].bv_page;
+
+		/* Pages of guests mostly are; one cleaned after this look has been written with what it holds now. */
+		if (data->to_guest && !PageDirty(page))
+			set_page_dirty_lock(page);
+		unpin_user_page(page);
+	}
 	free_vecs(data);
 }
 
@@ -188,17 +204,57 @@ static int bounce(struct vblk_data *data, const struct vblk_mem *mem, struct vbl
 	return ret;
 }
 
+/* What most requests are: one piece of a few pages. Return: 1 when @data is not such, else as vblk_data_prepare(). */
+static int pin_small(struct vblk_data *data, const struct vblk_mem *mem, struct vblk_cursor cursor, u32 bytes,
+		     const struct vblk_layout *layout)
+{
+	unsigned int flags = data->to_guest ? FOLL_WRITE : 0;
+	struct page *pages[VBLK_FEW_PAGES];
+	unsigned int offset, nr;
+	void __user *addr;
+	int pinned;
+	ssize_t n = vblk_mem_next(mem, &cursor, bytes, &addr);
+
+	if (n < 0)
+		return n;
+	offset = offset_in_page(addr);
+	nr = pages_of(addr, n);
+	if (n != bytes || nr > VBLK_FEW_PAGES || !suits(layout, addr, n))
+		return 1;
+	pinned = pin_user_pages_fast((unsigned long)addr - offset, nr, flags, pages);
+	if (pinned != nr) {
+		if (pinned > 0)
+			unpin_user_pages(pages, pinned);
+		return -EFAULT;
+	}
+	data->bounced = false;
+	data->few_pieces[0] = (struct vblk_piece) { addr, n };
+	data->nr_pieces = 1;
+	data->pieces = data->few_pieces;
+	data->vecs = data->few;
+	for (data->nr = 0; data->nr < nr; data->nr++) {
+		unsigned int len = min_t(u32, bytes, PAGE_SIZE - offset);
+
+		data->few[data->nr] = (struct bio_vec) { pages[data->nr], len, offset };
+		bytes -= len;
+		offset = 0;
+	}
+	return 0;
+}
+
 int vblk_data_prepare(struct vblk_data *data, struct vblk_layout layout, const struct vblk_mem *mem,
 		      struct vblk_cursor cursor, u32 bytes, bool to_guest)
 {
-	int ret = measure(data, mem, cursor, bytes, layout);
+	int ret;
 
-	if (ret)
-		return ret;
 	data->bytes = bytes;
 	data->to_guest = to_guest;
 	data->pieces = NULL;
-	if (to_guest)
+	ret = pin_small(data, mem, cursor, bytes, &layout);
+	if (ret <= 0)
+		return ret;
+	ret = measure(data, mem, cursor, bytes, &layout);
+	if (!ret && to_guest)
 		ret = note_pieces(data, mem, cursor, bytes);
 	if (!ret)
 		ret = data->bounced ? bounce(data, mem, cursor, bytes) : pin(data, mem, cursor, bytes);

@@ -235,7 +235,7 @@ static void run_transfer(struct vblk_file_op *op)
 		kiocb_ended(&op->kiocb, ret);
 }
 
-static void file_transfer(const struct vblk_backend *backend, struct vblk_io *io, const struct vblk_data *data, u64 sector,
+static void file_transfer(const struct vblk_backend *backend, struct vblk_io *io, struct vblk_data *data, u64 sector,
 			  unsigned int flags)
 {
 	struct vblk_file_op *op = new_op(backend, io, run_transfer, NULL, 0);

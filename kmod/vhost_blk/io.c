@@ -44,8 +44,18 @@ static void end_bio(struct bio *bio)
 	if (bio->bi_status)
 		vblk_io_fail(io, blk_status_to_errno(bio->bi_status));
 	/* Before the worker hears of it: it may be waiting for this bio's memory. */
-	bio_put(bio);
+	if (bio == &io->small)
+		bio_uninit(bio);
+	else
+		bio_put(bio);
 	vblk_io_end(io);
+}
+
+static void aim(struct bio *bio, struct vblk_io *io, sector_t sector)
+{
+	bio->bi_iter.bi_sector = sector;
+	bio->bi_private = io;
+	bio->bi_end_io = end_bio;
 }
 
 static struct bio *alloc_bio(struct vblk_io *io, struct block_device *bdev, unsigned int vecs, sector_t sector,
@@ -54,9 +64,7 @@ static struct bio *alloc_bio(struct vblk_io *io, struct block_device *bdev, unsi
 	/* Does not fail, see mempool_alloc(). */
 	struct bio *bio = bio_alloc_bioset(bdev, vecs, opf, GFP_NOIO, &vblk_bios);
 
-	bio->bi_iter.bi_sector = sector;
-	bio->bi_private = io;
-	bio->bi_end_io = end_bio;
+	aim(bio, io, sector);
 	return bio;
 }
 
@@ -66,12 +74,31 @@ static void submit(struct vblk_io *io, struct bio *bio)
 	submit_bio(bio);
 }
 
-void vblk_io_transfer(struct vblk_io *io, const struct vblk_data *data, struct block_device *bdev, sector_t sector,
+/* The pages are those of @data as they are: what is few is not worth a look for neighbours. */
+static void transfer_small(struct vblk_io *io, struct vblk_data *data, struct block_device *bdev, sector_t sector,
+			   blk_opf_t opf)
+{
+	struct bio *bio = &io->small;
+	unsigned int i;
+
+	bio_init(bio, bdev, data->vecs, data->nr, opf);
+	aim(bio, io, sector);
+	bio->bi_vcnt = data->nr;
+	for (i = 0; i < data->nr; i++)
+		bio->bi_iter.bi_size += data->vecs[i].bv_len;
+	submit(io, bio);
+}
+
+void vblk_io_transfer(struct vblk_io *io, struct vblk_data *data, struct block_device *bdev, sector_t sector,
 		      blk_opf_t opf)
 {
 	struct bio *bio = NULL;
 	unsigned int i;
 
+	if (data->nr <= VBLK_FEW_PAGES) {
+		transfer_small(io, data, bdev, sector, opf);
+		return;
+	}
 	for (i = 0; i < data->nr; i++) {
 		const struct bio_vec *vec = &data->vecs[i];
 

@@ -3,7 +3,7 @@
 #define VHOST_BLK_IO_H
 
 #include <linux/atomic.h>
-#include <linux/blk_types.h>
+#include <linux/bio.h>
 
 struct vblk_data;
 struct vblk_range;
@@ -16,6 +16,8 @@ struct vblk_io {
 	int error;
 	/* Called once, when all have ended; in any context. */
 	void (*done)(struct vblk_io *io);
+	/* The one bio of a small transfer, which needs no allocation. */
+	struct bio small;
 };
 
 /* The bios' memory, which all devices share. */
@@ -25,8 +27,11 @@ void vblk_io_exit(void);
 /* vblk_io_begin() - make ready for the calls below */
 void vblk_io_begin(struct vblk_io *io, void (*done)(struct vblk_io *io));
 
-/* vblk_io_transfer() - submit bios for @data from @sector on; @opf: REQ_OP_READ or REQ_OP_WRITE with flags */
-void vblk_io_transfer(struct vblk_io *io, const struct vblk_data *data, struct block_device *bdev, sector_t sector,
+/*
+ * vblk_io_transfer() - submit bios for @data, which must stay until all have ended, from @sector on; @opf: REQ_OP_READ or
+ * REQ_OP_WRITE with flags; once at most after vblk_io_begin()
+ */
+void vblk_io_transfer(struct vblk_io *io, struct vblk_data *data, struct block_device *bdev, sector_t sector,
 		      blk_opf_t opf);
 
 /* vblk_io_flush() - submit a flush of the disk's cache */

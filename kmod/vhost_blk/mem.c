@@ -81,20 +81,25 @@ struct vblk_mem *vblk_mem_create(const struct vhost_memory __user *table)
 
 static const struct vblk_region *find_region(const struct vblk_mem *mem, u64 gpa)
 {
-	unsigned int low = 0, high = mem ? mem->nr : 0;
+	const struct vblk_region *region;
+	unsigned int nr;
 
-	while (low < high) {
-		unsigned int middle = low + (high - low) / 2;
-		const struct vblk_region *region = &mem->region[middle];
+	if (!mem || !mem->nr)
+		return NULL;
+	/* The last one that does not begin behind gpa, or the first of all. */
+	region = mem->region;
+	for (nr = mem->nr; nr > 1;) {
+		unsigned int half = nr / 2;
 
-		if (gpa < region->gpa)
-			high = middle;
-		else if (gpa - region->gpa >= region->size)
-			low = middle + 1;
-		else
-			return region;
+		if (region[half].gpa <= gpa) {
+			region += half;
+			nr -= half;
+		} else {
+			nr = half;
+		}
 	}
-	return NULL;
+	/* Before the first the difference wraps to more than any size, as no region does. */
+	return gpa - region->gpa < region->size ? region : NULL;
 }
 
 static int by_region(const struct vblk_mem *mem, u64 gpa, size_t *len, void __user **uaddr)

@@ -3,6 +3,7 @@
 #define VHOST_BLK_MEM_H
 
 #include <linux/types.h>
+#include <linux/uaccess.h>
 #include <linux/vhost_types.h>
 
 struct vblk_iotlb;
@@ -42,6 +43,29 @@ struct vblk_piece {
 	void __user *addr;
 	size_t len;
 };
+
+/**
+ * vblk_user_read_words() - copy_from_user() for what is short and read often: no call, no loop over bytes
+ * @to: @words of 64 bits, aligned
+ * @from: in the owner's address space
+ *
+ * Return: 0 or -EFAULT.
+ */
+static inline int vblk_user_read_words(void *to, const void __user *from, unsigned int words)
+{
+	const u64 __user *user = from;
+	u64 *word = to;
+
+	if (!user_read_access_begin(user, words * sizeof(*word)))
+		return -EFAULT;
+	for (; words; words--)
+		unsafe_get_user(*word++, user++, fault);
+	user_read_access_end();
+	return 0;
+fault:
+	user_read_access_end();
+	return -EFAULT;
+}
 
 /**
  * vblk_mem_create() - take over a VHOST_SET_MEM_TABLE

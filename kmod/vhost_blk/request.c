@@ -41,12 +41,26 @@ static int find_status(struct vblk_request *request, struct vblk_order *order)
 
 	if (!length)
 		return vblk_vq_broken(request->vq, "a request has no place for its status");
-	vblk_mem_skip(&cursor, length - 1);
+	/* A descriptor of its own, mostly. */
+	if (cursor.seg[cursor.nr - 1].len == 1)
+		cursor = (struct vblk_cursor) { &cursor.seg[cursor.nr - 1], 1, .writable = cursor.writable };
+	else
+		vblk_mem_skip(&cursor, length - 1);
 	if (vblk_mem_next(request->vq->mem, &cursor, 1, &status) != 1)
 		return vblk_vq_broken(request->vq, "the status of a request is outside of guest memory");
 	request->status = status;
 	order->writable = length - 1;
 	return 0;
+}
+
+static int copy_header(const struct vblk_mem *mem, struct vblk_cursor *cursor, struct virtio_blk_outhdr *header)
+{
+	struct vblk_cursor whole = *cursor;
+	void __user *from;
+
+	if (vblk_mem_next(mem, &whole, sizeof(*header), &from) == sizeof(*header))
+		return vblk_user_read_words(header, from, sizeof(*header) / sizeof(u64));
+	return vblk_mem_read(mem, cursor, header, sizeof(*header));
 }
 
 static bool read_header(const struct vblk_request *request, struct vblk_order *order)
@@ -56,7 +70,7 @@ static bool read_header(const struct vblk_request *request, struct vblk_order *o
 	struct virtio_blk_outhdr header;
 	u64 length = length_of(cursor);
 
-	if (length < sizeof(header) || vblk_mem_read(request->vq->mem, &cursor, &header, sizeof(header)))
+	if (length < sizeof(header) || copy_header(request->vq->mem, &cursor, &header))
 		return false;
 	order->type = __virtio32_to_cpu(little_endian, header.type);
 	order->sector = __virtio64_to_cpu(little_endian, header.sector);

@@ -22,6 +22,9 @@
 /* A turn ends after the requests of the module parameter, or this much data for each of them, so that others get theirs. */
 #define VBLK_TURN_BYTES_PER_REQUEST (64ULL << 10)
 
+/* Requests of which the block layer is told beforehand; it allocates no more at a time. */
+#define VBLK_EXPECT_REQUESTS 32U
+
 /* No more requests are taken while this much is in flight: bounds what a guest can have pinned or bounced. */
 #define VBLK_MAX_BYTES_IN_FLIGHT (64ULL << 20)
 
@@ -155,6 +158,8 @@ static enum vblk_end take_some(struct vblk_vq *vq, unsigned int *taken)
 			end = VBLK_END_EMPTY;
 		if (ret <= 0)
 			break;
+		if (!(*taken % VBLK_EXPECT_REQUESTS))
+			blk_plug_expect(&plug, min(1 + vblk_vring_known(&vq->vring), VBLK_EXPECT_REQUESTS));
 		ret = start_request(vq);
 		if (ret)
 			break;

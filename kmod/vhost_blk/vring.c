@@ -7,6 +7,9 @@
 
 #include "iotlb.h"
 
+/* Bytes of an indirect table up to which words are read one by one. */
+#define VBLK_SHORT_TABLE 256
+
 static u16 from_guest16(const struct vblk_vring *vring, __virtio16 value)
 {
 	return __virtio16_to_cpu(vring->little_endian, value);
@@ -58,22 +61,39 @@ static int write_used16(const struct vblk_vring *vring, size_t offset, u16 value
 	return at && !put_user(to_guest16(vring, value), at) ? 0 : -EFAULT;
 }
 
+static int put_element(struct vring_used_elem __user *to, const struct vring_used_elem *elem)
+{
+	if (!user_write_access_begin(to, sizeof(*to)))
+		return -EFAULT;
+	unsafe_put_user(elem->id, &to->id, fault);
+	unsafe_put_user(elem->len, &to->len, fault);
+	user_write_access_end();
+	return 0;
+fault:
+	user_write_access_end();
+	return -EFAULT;
+}
+
+/* Half of it may be on another page. */
+static int put_element_in_parts(const struct vblk_vring *vring, size_t offset, const struct vring_used_elem *elem)
+{
+	const struct vblk_area *area = &vring->area[VBLK_AREA_USED];
+	void __user *id = vblk_area_find(area, offset, sizeof(elem->id));
+	void __user *len = vblk_area_find(area, offset + sizeof(elem->id), sizeof(elem->len));
+
+	if (!id || !len || copy_to_user(id, &elem->id, sizeof(elem->id)) ||
+	    copy_to_user(len, &elem->len, sizeof(elem->len)))
+		return -EFAULT;
+	return 0;
+}
+
 static int write_element(struct vblk_vring *vring, const struct vring_used_elem *elem)
 {
 	size_t offset = offsetof(struct vring_used, ring[vring->used_idx & (vring->num - 1)]);
 	void __user *at = locate(vring, vring->used, VBLK_AREA_USED, offset, sizeof(*elem));
-	void __user *id = at, *len = at ? at + sizeof(elem->id) : NULL;
 
-	if (unlikely(!at)) {
-		/* Half of it may be on another page. */
-		id = vblk_area_find(&vring->area[VBLK_AREA_USED], offset, sizeof(elem->id));
-		len = vblk_area_find(&vring->area[VBLK_AREA_USED], offset + sizeof(elem->id), sizeof(elem->len));
-		if (!id || !len || copy_to_user(id, &elem->id, sizeof(elem->id)) ||
-		    copy_to_user(len, &elem->len, sizeof(elem->len)))
-			return broken(vring, "the used ring can not be written");
-	} else if (copy_to_user(at, elem, sizeof(*elem))) {
+	if (at ? put_element(at, elem) : put_element_in_parts(vring, offset, elem))
 		return broken(vring, "the used ring can not be written");
-	}
 	vring->used_idx++;
 	return 0;
 }
@@ -170,7 +190,7 @@ int vblk_vring_available(struct vblk_vring *vring)
 	return vring->avail_idx != vring->last_avail;
 }
 
-static int add_seg(struct vblk_vring *vring, struct vblk_chain *chain, const struct vring_desc *desc)
+static inline int add_seg(struct vblk_vring *vring, struct vblk_chain *chain, const struct vring_desc *desc)
 {
 	u16 flags = from_guest16(vring, desc->flags);
 	struct vblk_seg *seg = &chain->seg[chain->readable + chain->writable];
@@ -184,6 +204,18 @@ static int add_seg(struct vblk_vring *vring, struct vblk_chain *chain, const str
 	else
 		chain->readable++;
 	return 0;
+}
+
+/* @cursor: of a whole table; where its memory is not known yet, or not at all, it is there */
+static int read_table(const struct vblk_mem *mem, struct vblk_cursor *cursor, u32 len, struct vring_desc *table)
+{
+	struct vblk_cursor whole = *cursor;
+	void __user *from;
+
+	if (len <= VBLK_SHORT_TABLE && vblk_mem_next(mem, &whole, len, &from) == len)
+		return vblk_user_read_words(table, from, len / sizeof(u64));
+	/* From the start, since where a table crosses regions of memory its entries may be cut anywhere. */
+	return vblk_mem_read(mem, cursor, table, len);
 }
 
 /* Walks the table that @desc refers to, which ends the chain. @left: how many more descriptors the chain may have. */
@@ -202,7 +234,7 @@ static int take_indirect(struct vblk_vring *vring, const struct vblk_mem *mem, s
 		return broken(vring, "the length of an indirect table is no multiple of 16");
 	if (count > ARRAY_SIZE(chain->table))
 		return broken(vring, "indirect table too long");
-	ret = vblk_mem_read(mem, &cursor, chain->table, whole.len);
+	ret = read_table(mem, &cursor, whole.len, chain->table);
 	if (ret == -EAGAIN) {
 		vblk_miss_report(mem->iotlb, vring->miss, whole.gpa + cursor.offset, false);
 		return ret;
@@ -236,7 +268,7 @@ static int take_chain(struct vblk_vring *vring, const struct vblk_mem *mem, stru
 		const void __user *at = locate(vring, vring->desc, VBLK_AREA_DESC, i * sizeof(desc), sizeof(desc));
 		u16 flags;
 
-		if (!at || copy_from_user(&desc, at, sizeof(desc)))
+		if (!at || vblk_user_read_words(&desc, at, sizeof(desc) / sizeof(u64)))
 			return broken(vring, "a descriptor can not be read");
 		flags = from_guest16(vring, desc.flags);
 		if (++found > vring->num)

@@ -126,6 +126,12 @@ int vblk_area_log(const struct vblk_area *area, struct vblk_log *log, size_t off
 /* vblk_vring_available() - Return: 1 when a chain can be taken, 0 when the guest has made none available */
 int vblk_vring_available(struct vblk_vring *vring);
 
+/* vblk_vring_known() - how many chains the guest had made available when it was last looked at */
+static inline unsigned int vblk_vring_known(const struct vblk_vring *vring)
+{
+	return (u16)(vring->avail_idx - vring->last_avail);
+}
+
 /* vblk_vring_take() - take the next chain; only after vblk_vring_available() returned 1 */
 int vblk_vring_take(struct vblk_vring *vring, const struct vblk_mem *mem, struct vblk_chain *chain);
 

@@ -17,13 +17,14 @@ import { runLogged } from './process.ts';
 const source = fileURLToPath(new URL('../../kmod/vhost_blk', import.meta.url));
 const BUILD_MS = 15 * 60_000;
 // Raised when the way of building changes, so that older results are not believed.
-const RECIPE = '1';
+const RECIPE = '2';
 
-/** A module and the check program as one kernel's own tool chain built them. */
+/** A module and its programs as one kernel's own tool chain built them. */
 export interface Built {
   release: string;
   module: Buffer;
   check: Buffer;
+  bench: Buffer;
   /** Lines of the build that a compiler, modpost or objtool called a warning. */
   warnings: string[];
   cached: boolean;
@@ -39,8 +40,8 @@ export interface BuildTarget {
 }
 
 /**
- * Builds vhost_blk (W=1) and vhost-blk-check (static) inside a Debian root. The root is not changed: source and result are
- * bind mounts in a mount namespace that ends with the build.
+ * Builds vhost_blk (W=1), vhost-blk-check and vhost-blk-bench (static) inside a Debian root. The root is not changed: source
+ * and result are bind mounts in a mount namespace that ends with the build.
  * @param target the tree's content must be what its path tells
  * @param cache folder for results, keyed by the source's content, the release and the compiler
  * @throws Error with the end of the log when it does not build
@@ -55,6 +56,7 @@ export async function buildModule(target: BuildTarget, cache: string): Promise<B
     release,
     module: readFileSync(join(folder, 'vhost_blk.ko')),
     check: readFileSync(join(folder, 'vhost-blk-check')),
+    bench: readFileSync(join(folder, 'vhost-blk-bench')),
     warnings: warningsOf(log),
     cached,
   };
@@ -87,7 +89,8 @@ function buildCommand({ root, release, tree }: BuildTarget, work: string): strin
     'cd /mnt/source',
     `make -C ${headers} M=/mnt/source W=1 modules`,
     'make -C check STATIC=1 O=/mnt/check',
-    'cp vhost_blk.ko /mnt/check/vhost-blk-check /mnt/',
+    'make -C bench STATIC=1 O=/mnt/bench',
+    'cp vhost_blk.ko /mnt/check/vhost-blk-check /mnt/bench/vhost-blk-bench /mnt/',
   ].join('\n');
   return inRoot(root, { '/mnt': work, ...(tree === undefined ? {} : { '/usr/src': tree }) }, script);
 }
@@ -112,7 +115,8 @@ function buildKey({ root, release, tree = '' }: BuildTarget): string {
 
 /** Files of the module's folder without what an in-place build left there. */
 function sourceFiles(): string[] {
-  const skipped = /(^|\/)\.|\.(o|ko|mod|mod\.c|cmd|a|symvers)$|(^|\/)(modules\.order|vhost-blk-check)$/;
+  const skipped =
+    /(^|\/)\.|\.(o|ko|mod|mod\.c|cmd|a|symvers)$|(^|\/)(modules\.order|vhost-blk-check|vhost-blk-bench)$/;
   const files = (folder: string): string[] =>
     readdirSync(folder).flatMap((name) => {
       const path = join(folder, name);

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#define _GNU_SOURCE
 #include "report.h"
 
 #include <errno.h>
@@ -60,7 +61,7 @@ static _Noreturn void end(const struct verdict *verdict)
 {
 	undo_all();
 	if (report_fd < 0) {
-		fprintf(stderr, "vhost-blk-check: %s\n", verdict->text);
+		fprintf(stderr, "%s: %s\n", program_invocation_short_name, verdict->text);
 		exit(2);
 	}
 	/* Nothing can be done about a pipe that is gone: the runner was killed, and the case ends either way. */

@@ -37,6 +37,15 @@ static inline struct bio *compat_bio_alloc_bioset(struct block_device *bdev, uns
 	return bio;
 }
 #define bio_alloc_bioset compat_bio_alloc_bioset
+
+static inline void compat_bio_init(struct bio *bio, struct block_device *bdev, struct bio_vec *vecs, unsigned short nr_vecs,
+				   blk_opf_t opf)
+{
+	bio_init(bio, vecs, nr_vecs);
+	bio_set_dev(bio, bdev);
+	bio->bi_opf = opf;
+}
+#define bio_init compat_bio_init
 #endif
 
 #ifndef HAVE_BDEV_NR_SECTORS
@@ -50,6 +59,14 @@ static inline sector_t bdev_nr_sectors(struct block_device *bdev)
 #define kmap_local_page kmap_atomic
 #define kunmap_local kunmap_atomic
 #endif
+
+/* Says how many requests will come under a plug, so that they can be allocated together where the kernel does so. */
+static inline void blk_plug_expect(struct blk_plug *plug, unsigned int requests)
+{
+#ifdef HAVE_PLUG_NR_IOS
+	plug->nr_ios = requests;
+#endif
+}
 
 #ifdef HAVE_EVENTFD_SIGNAL_COUNT
 static inline void compat_eventfd_signal(struct eventfd_ctx *ctx)
