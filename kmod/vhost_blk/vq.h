@@ -11,7 +11,7 @@
 #include "budget.h"
 #include "iotlb.h"
 #include "log.h"
-#include "poll.h"
+#include "busy_poll.h"
 #include "stats.h"
 #include "vring.h"
 #include "worker.h"
