@@ -200,13 +200,16 @@ static void run_denied_ring(const struct disk *disk, const struct check_case *se
 	create(&guest, &iommu, self);
 	map_rings(&iommu);
 	build(&request, &guest, VIRTIO_BLK_T_IN, 8, DATA_AT);
-	/* A translation that overlaps another takes its place as a whole. */
-	if (self->count == 0)
+	if (self->count == 0) {
+		/* A translation that overlaps another takes its place as a whole: the header's must be given anew. */
 		iommu_update(&guest, request.spans[2].gpa & ~(uint64_t)(IOMMU_PAGE - 1), IOMMU_PAGE,
 			     data_at(&guest, request.spans[2].gpa & ~(uint64_t)(IOMMU_PAGE - 1)), VHOST_ACCESS_RO);
-	else
+		iommu_update(&guest, request.spans[0].gpa & ~(uint64_t)(IOMMU_PAGE - 1), IOMMU_PAGE,
+			     data_at(&guest, request.spans[0].gpa & ~(uint64_t)(IOMMU_PAGE - 1)), VHOST_ACCESS_RW);
+	} else {
 		iommu_update(&guest, (uintptr_t)guest.memory.region[0].hva, RING_BYTES, guest.memory.region[0].hva,
 			     self->count == 1 ? VHOST_ACCESS_RO : VHOST_ACCESS_WO);
+	}
 	iommu_update(&guest, DATA_AT, IOMMU_PAGE, data_at(&guest, DATA_AT), VHOST_ACCESS_RW);
 	guest_attach(&guest, disk->fd);
 	submit(&request, &guest, 0);

@@ -232,7 +232,7 @@ static void run_takeover(const struct disk *unused, const struct check_case *sel
 void suite_add_owner(struct suite *suite)
 {
 	static const struct { unsigned ms; uint16_t base; bool event_idx; } variants[] = {
-		{ 400, 0, true }, { 400, 65500, false }, { 150, 65472, true },
+		{ 1500, 0, true }, { 1500, 65500, false }, { 800, 65472, true },
 	};
 
 	for (unsigned i = 0; i < sizeof(variants) / sizeof(variants[0]); i++) {

@@ -98,12 +98,11 @@ void mapper_create(struct mapper *mapper, const char *name, const struct mapper_
 	struct command command = { 0 };
 
 	memset(mapper, 0, sizeof(*mapper));
-	snprintf(mapper->name, sizeof(mapper->name), "vhost-blk-check-%s", name);
+	snprintf(mapper->name, sizeof(mapper->name), "vhost-blk-check-%s-%d", name, (int)getpid());
 	for (unsigned i = 0; i < count; i++)
 		mapper->sectors += parts[i].sectors;
 	if (access(CONTROL, F_OK))
 		skip("no " CONTROL ": the kernel has no device mapper, or its module is not loaded");
-	simple(mapper->name, DM_DEV_REMOVE, DM_DEFERRED_REMOVE);
 	if (run(mapper->name, DM_DEV_CREATE, 0, &command))
 		fail_errno("DM_DEV_CREATE of %s", mapper->name);
 	mapper->minor = (command.head.dev & 0xff) | (command.head.dev >> 12 & 0xfff00);

@@ -17,9 +17,14 @@ static const struct { uint64_t gpa; size_t bytes; } plan[MEMORY_REGIONS] = {
 	{ RING_GPA, RING_BYTES }, { DATA_GPA, DATA_BYTES }, { NEXT_GPA, NEXT_BYTES },
 };
 
+/* Where they are made, also when a region has moved since. */
 static char *canary(const struct memory *memory, unsigned number)
 {
-	return number ? memory->region[number - 1].hva + memory->region[number - 1].bytes : memory->whole;
+	char *at = memory->whole;
+
+	for (unsigned i = 0; i < number; i++)
+		at += CANARY_BYTES + plan[i].bytes;
+	return at;
 }
 
 static void map(struct memory *memory)
