@@ -28,8 +28,8 @@ void vblk_io_exit(void);
 void vblk_io_begin(struct vblk_io *io, void (*done)(struct vblk_io *io));
 
 /*
- * vblk_io_transfer() - submit bios for @data, which must stay until all have ended, from @sector on; @opf: REQ_OP_READ or
- * REQ_OP_WRITE with flags; once at most after vblk_io_begin()
+ * vblk_io_transfer() - submit bios for @data, which must stay until all have ended, from @sector on; @opf: REQ_OP_READ
+ * or REQ_OP_WRITE with flags; once at most after vblk_io_begin()
  */
 void vblk_io_transfer(struct vblk_io *io, struct vblk_data *data, struct block_device *bdev, sector_t sector,
 		      blk_opf_t opf);

@@ -12,6 +12,7 @@
 #include "report.h"
 
 #define CHAIN 3u
+#define TABLE_BYTES (CHAIN * sizeof(struct vring_desc))
 /* Header and answer of a request, each on cache lines of its own. */
 #define HEADER_ROOM 64u
 #define ANSWER_ROOM 192u
@@ -95,10 +96,10 @@ void client_create(struct client *client, enum client_kind kind, const struct jo
 		if (job->direct) {
 			write_chain(client, job, &ring->desc[i * CHAIN], i * CHAIN, header, data);
 		} else {
-			uint64_t table = memory_ring(memory, CHAIN * sizeof(struct vring_desc), 64);
+			uint64_t table = memory_ring(memory, TABLE_BYTES, 64);
 
-			write_chain(client, job, memory_at(memory, table, CHAIN * sizeof(struct vring_desc)), 0, header, data);
-			write_desc(&ring->desc[i], table, CHAIN * sizeof(struct vring_desc), VRING_DESC_F_INDIRECT, 0);
+			write_chain(client, job, memory_at(memory, table, TABLE_BYTES), 0, header, data);
+			write_desc(&ring->desc[i], table, TABLE_BYTES, VRING_DESC_F_INDIRECT, 0);
 		}
 	}
 }

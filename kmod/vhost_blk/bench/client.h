@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A guest's driver of one virtqueue, virtio-blk or virtio-scsi, as lean as one can be: chains are built once, a request only
- * gets a new place and status. The same for every device that serves a ring, so that only the devices differ.
+ * A guest's driver of one virtqueue, virtio-blk or virtio-scsi, as lean as one can be: chains are built once, a
+ * request only gets a new place and status. The same for every device that serves a ring, so that only the devices differ.
  */
 #ifndef VHOST_BLK_BENCH_CLIENT_H
 #define VHOST_BLK_BENCH_CLIENT_H

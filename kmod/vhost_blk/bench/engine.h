@@ -20,7 +20,7 @@ struct job {
 	unsigned depth, queues;
 	/* How virtqueues are used: chains in the ring instead of indirect tables; flags instead of event indexes. */
 	bool direct, no_event_idx;
-	/* Workers of a vhost_blk device, and the time that the busy-polling engine's look for requests before they sleep. */
+	/* Workers of a vhost_blk device, and how long those of the busy-polling engine look before they sleep. */
 	unsigned workers, busy_poll_us;
 	/* Program of the vhost-user-blk engine. */
 	const char *storage_daemon;

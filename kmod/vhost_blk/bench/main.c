@@ -42,7 +42,8 @@ static bool compare(const struct options *options, const struct job *job, FILE *
 
 			if (results[i].skipped)
 				continue;
-			measure(options->engines[i], job, options->warm_up_seconds, options->seconds, &sample, &verdict);
+			measure(options->engines[i], job, options->warm_up_seconds, options->seconds, &sample,
+				&verdict);
 			result_add(&results[i], &sample, &verdict);
 		}
 	for (unsigned i = 0; i < options->engine_count; i++)

@@ -87,7 +87,8 @@ static _Noreturn void child(const struct engine *engine, const struct job *job, 
 	state = engine->open(job);
 	for (unsigned i = 0; i < job->queues; i++)
 		run.lane[i] = (struct lane) {
-			.job = job, .index = i, .state = state, .random = 0x9e3779b97f4a7c15 * (i + 1), .stop = &run.stop,
+			.job = job, .index = i, .state = state, .random = 0x9e3779b97f4a7c15 * (i + 1),
+			.stop = &run.stop,
 		};
 	run_threads(&run, job, warm_up_seconds, seconds, sample);
 	for (unsigned i = 0; i < job->queues; i++) {

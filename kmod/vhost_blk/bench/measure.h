@@ -12,8 +12,8 @@ struct sample {
 };
 
 /*
- * Runs one engine in a process of its own, so that nothing is left of one for the next, and one that fails or hangs ends only
- * itself. @verdict says whether there is a sample, else why not.
+ * Runs one engine in a process of its own, so that nothing is left of one for the next, and one that fails or hangs
+ * ends only itself. @verdict says whether there is a sample, else why not.
  */
 void measure(const struct engine *engine, const struct job *job, double warm_up_seconds, double seconds,
 	     struct sample *sample, struct verdict *verdict);

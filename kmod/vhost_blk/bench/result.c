@@ -92,9 +92,10 @@ void result_write_json(FILE *file, const struct options *options, const struct j
 	fprintf(file, ",\"iops\":[");
 	for (unsigned i = 0; i < result->rounds; i++)
 		fprintf(file, "%s%.0f", i ? "," : "", result->iops[i]);
-	fprintf(file, "],\"best\":%.0f,\"median\":%.0f,\"latencyUs\":%.2f,\"kicks\":%.4f,\"signals\":%.4f", result->best,
-		result->median, latency_us(job, result), result->kicks, result->signals);
-	fprintf(file, ",\"outcome\":\"%s\",\"trouble\":", result->failed ? "failed" : result->skipped ? "skipped" : "ok");
+	fprintf(file, "],\"best\":%.0f,\"median\":%.0f,\"latencyUs\":%.2f,\"kicks\":%.4f,\"signals\":%.4f",
+		result->best, result->median, latency_us(job, result), result->kicks, result->signals);
+	fprintf(file, ",\"outcome\":\"%s\",\"trouble\":",
+		result->failed ? "failed" : result->skipped ? "skipped" : "ok");
 	write_string(file, result->trouble);
 	fprintf(file, "}\n");
 	fflush(file);

@@ -21,8 +21,8 @@ struct vhost_user_blk {
 
 static void *vhost_user_blk_open(const struct job *job)
 {
-	uint64_t features = 1ull << VIRTIO_F_VERSION_1 | 1ull << VIRTIO_RING_F_INDIRECT_DESC | 1ull << VIRTIO_BLK_F_FLUSH |
-			    1ull << VIRTIO_BLK_F_MQ;
+	uint64_t features = 1ull << VIRTIO_F_VERSION_1 | 1ull << VIRTIO_RING_F_INDIRECT_DESC |
+			    1ull << VIRTIO_BLK_F_FLUSH | 1ull << VIRTIO_BLK_F_MQ;
 	struct vhost_user_blk *own = calloc(1, sizeof(*own));
 	uint64_t agreed;
 

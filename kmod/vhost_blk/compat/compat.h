@@ -38,8 +38,8 @@ static inline struct bio *compat_bio_alloc_bioset(struct block_device *bdev, uns
 }
 #define bio_alloc_bioset compat_bio_alloc_bioset
 
-static inline void compat_bio_init(struct bio *bio, struct block_device *bdev, struct bio_vec *vecs, unsigned short nr_vecs,
-				   blk_opf_t opf)
+static inline void compat_bio_init(struct bio *bio, struct block_device *bdev, struct bio_vec *vecs,
+				   unsigned short nr_vecs, blk_opf_t opf)
 {
 	bio_init(bio, vecs, nr_vecs);
 	bio_set_dev(bio, bdev);
