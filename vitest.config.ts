@@ -9,7 +9,8 @@ const long = process.env.BLKFLEET_TEST_FULL === '1' ? [] : ['test/kernel/speed.t
 export default defineConfig({
   test: {
     projects: [
-      { test: { name: 'unit', include: ['test/unit/**/*.test.ts'], pool: 'threads' } },
+      // Seconds on a quiet machine; a busy one is several times slower.
+      { test: { name: 'unit', include: ['test/unit/**/*.test.ts'], pool: 'threads', testTimeout: 60_000 } },
       { test: { name: 'hosts', include: ['test/hosts/**/*.test.ts'], ...slow } },
       { test: { name: 'kernel', include: ['test/kernel/**/*.test.ts'], exclude: long, ...slow } },
       { test: { name: 'lab', include: ['test/lab/**/*.test.ts'], ...slow } },

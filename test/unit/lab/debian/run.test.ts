@@ -37,7 +37,7 @@ sleep 60 & echo $! > ${folder}/pid; echo started; wait`;
     await expect(run).rejects.toThrow('stop');
     expect(existsSync(join(folder, 'cleaned'))).toBe(true);
     const pid = Number(readFileSync(join(folder, 'pid'), 'utf8'));
-    await expect.poll(() => isAlive(pid), { timeout: 5000 }).toBe(false);
+    await expect.poll(() => isAlive(pid), { timeout: 30_000 }).toBe(false);
   } finally {
     rmSync(folder, { recursive: true });
   }
