@@ -29,6 +29,8 @@ struct guest_options {
 	bool event_idx;
 	/* The guest does not know flush, so each write must be durable when it is answered. */
 	bool no_flush;
+	/* More feature bits. */
+	uint64_t features;
 };
 
 /* Opens the device and becomes its owner; nothing else is set. */

@@ -21,6 +21,9 @@ static void add_all(struct suite *suite)
 	suite_add_data(suite);
 	suite_add_layouts(suite);
 	suite_add_requests(suite);
+	suite_add_ranges(suite);
+	suite_add_limits(suite);
+	suite_add_file_backend(suite);
 	suite_add_queues(suite);
 	suite_add_bases(suite);
 	suite_add_hostile_rings(suite);
@@ -141,6 +144,8 @@ int main(int argc, char **argv)
 		fail("can not record: /sys/module/vhost_blk/srcversion is missing");
 	if (options.device)
 		disk_use(&disk, options.device, options.destroy_data);
+	else if (options.file)
+		disk_file(&disk, options.file, SCRATCH_BYTES);
 	else
 		disk_scratch(&disk);
 	run(&suite, &options, &disk, &tally);

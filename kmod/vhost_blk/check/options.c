@@ -31,6 +31,7 @@ static const char usage[] =
 	"where:\n"
 	"  --device DEV     use DEV; refused while DEV is in use or holds data\n"
 	"  --destroy-data   overwrite what DEV holds\n"
+	"  --file FOLDER    use a nameless file in FOLDER as the disk\n"
 	"  --timeout SEC    limit of one case (120)\n"
 	"\n"
 	"  --record         after a pass, note module and kernel in /var/lib/blkfleet/checked/vhost_blk\n"
@@ -40,7 +41,7 @@ static const char usage[] =
 	"\n"
 	"Exit: 0 all passed, 1 a case failed, 2 the check could not run.\n";
 
-enum { OPT_QUICK = 256, OPT_FULL, OPT_HOSTILE, OPT_LIFECYCLE, OPT_ONLY, OPT_LIST, OPT_DEVICE, OPT_DESTROY,
+enum { OPT_QUICK = 256, OPT_FULL, OPT_HOSTILE, OPT_LIFECYCLE, OPT_ONLY, OPT_LIST, OPT_DEVICE, OPT_DESTROY, OPT_FILE,
        OPT_TIMEOUT, OPT_RECORD, OPT_RECORDED, OPT_FEATURES, OPT_VERSION, OPT_HELP };
 
 static const struct option long_options[] = {
@@ -52,6 +53,7 @@ static const struct option long_options[] = {
 	{ "list", no_argument, NULL, OPT_LIST },
 	{ "device", required_argument, NULL, OPT_DEVICE },
 	{ "destroy-data", no_argument, NULL, OPT_DESTROY },
+	{ "file", required_argument, NULL, OPT_FILE },
 	{ "timeout", required_argument, NULL, OPT_TIMEOUT },
 	{ "record", no_argument, NULL, OPT_RECORD },
 	{ "recorded", no_argument, NULL, OPT_RECORDED },
@@ -109,6 +111,9 @@ void options_parse(struct options *options, int argc, char **argv)
 		case OPT_DESTROY:
 			options->destroy_data = true;
 			break;
+		case OPT_FILE:
+			options->file = optarg;
+			break;
 		case OPT_TIMEOUT:
 			options->timeout = seconds(optarg);
 			break;
@@ -135,6 +140,8 @@ void options_parse(struct options *options, int argc, char **argv)
 		refuse("it takes options only");
 	if (options->destroy_data && !options->device)
 		refuse("--destroy-data belongs to --device");
+	if (options->device && options->file)
+		refuse("--device and --file exclude each other");
 	if (options->record && options->only)
 		refuse("--record wants whole groups, not --only");
 	if (!options->groups)

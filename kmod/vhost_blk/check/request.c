@@ -38,7 +38,15 @@ static void append_writable(struct request *request, uint64_t gpa, uint32_t len)
 
 bool request_writes(const struct request *request)
 {
-	return request->shape.type == VIRTIO_BLK_T_OUT;
+	switch (request->shape.type) {
+	case VIRTIO_BLK_T_OUT:
+	case VIRTIO_BLK_T_DISCARD:
+	case VIRTIO_BLK_T_WRITE_ZEROES:
+	case TYPE_SECURE_ERASE:
+		return true;
+	default:
+		return false;
+	}
 }
 
 /* Header pieces lie apart, so that nothing but the descriptors says how they belong together. */

@@ -17,6 +17,9 @@
 #define REQUEST_MAX_CUTS 8u
 #define STATUS_NONE 0xff
 
+/* VIRTIO_BLK_T_SECURE_ERASE, which older headers do not name. */
+#define TYPE_SECURE_ERASE 14u
+
 struct request_shape {
 	uint32_t type;
 	uint64_t sector;
@@ -55,7 +58,7 @@ void request_aim(struct request *request, const struct memory *memory, uint64_t 
 
 void request_free(struct request *request);
 
-/* Whether data flows to the disk (OUT) rather than from it. */
+/* Whether the device reads what is between header and status (OUT and ranges) rather than writes it. */
 bool request_writes(const struct request *request);
 
 /* Data of the request in guest memory. */

@@ -34,6 +34,9 @@ struct check_case *suite_add(struct suite *suite, unsigned groups,
 void suite_add_data(struct suite *suite);
 void suite_add_layouts(struct suite *suite);
 void suite_add_requests(struct suite *suite);
+void suite_add_ranges(struct suite *suite);
+void suite_add_limits(struct suite *suite);
+void suite_add_file_backend(struct suite *suite);
 void suite_add_queues(struct suite *suite);
 void suite_add_bases(struct suite *suite);
 void suite_add_hostile_rings(struct suite *suite);
