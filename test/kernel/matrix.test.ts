@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type BootResult, bootKernel } from './boot.ts';
+import { ext4Image } from './filesystem.ts';
 import { kernelLines } from './lines.ts';
 import { type Prepared, prepareLine } from './prepare.ts';
 import {
@@ -7,6 +8,8 @@ import {
   checkModuleParameters,
   checkModules,
   checkScript,
+  EXT4_IMAGE,
+  EXT4_MIB,
   type GuestReport,
   readReport,
   runNames,
@@ -40,6 +43,7 @@ describe.each(kernelLines)('vhost_blk on kernel $line ($suite)', (line) => {
       files: [
         { path: 'vhost_blk.ko', data: built.module },
         { path: 'sbin/vhost-blk-check', data: built.check, mode: 0o755 },
+        { path: EXT4_IMAGE, data: ext4Image(EXT4_MIB) },
       ],
       script: checkScript(),
       append: line.debug,

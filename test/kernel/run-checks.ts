@@ -49,6 +49,18 @@ const runs: readonly { name: string; options: string; before?: string; after?: s
   { name: 'lifecycle', options: '--lifecycle' },
   // A disk that takes its time: requests really are in flight when the queue stops or the owner dies.
   { name: 'slow disk', options: '--quick --lifecycle --device /dev/nullb0', before: slowDisk() },
+  {
+    name: 'blocks of 4096 bytes',
+    options: '--full --device /dev/nullb1',
+    before: nullBlk('nullb1', { size: 64, blocksize: 4096, discard: 1 }),
+  },
+  { name: 'file on tmpfs', options: '--full --lifecycle --file /tmp' },
+  {
+    name: 'file on ext4',
+    options: '--full --hostile --lifecycle --file /ext4',
+    before: mountExt4(),
+    after: 'umount /ext4',
+  },
   // A worker's I/O is the owner's for the controller of cgroup 2, which workers themselves are not in.
   {
     name: 'cgroup',
@@ -58,8 +70,12 @@ const runs: readonly { name: string; options: string; before?: string; after?: s
   },
 ];
 
-/** Modules that the checks need, and null_blk for a disk with a delay. */
-export const checkModules = ['loop', 'null_blk'];
+/** Modules that the checks need, null_blk for disks that loop can not be, ext4 for files as disks. */
+export const checkModules = ['loop', 'null_blk', 'ext4'];
+
+/** Size of the ext4 file system for files as disks, whose compressed image is in the guest as EXT4_IMAGE. */
+export const EXT4_MIB = 160;
+export const EXT4_IMAGE = 'ext4.gz';
 
 /** null_blk makes no disk of its own then; configfs, which every line has, sets the delay. */
 export const checkModuleParameters = { null_blk: 'nr_devices=0' };
@@ -83,6 +99,7 @@ pinned() {
 	echo 1 >/proc/sys/vm/stat_refresh
 	awk '/^nr_foll_pin_acquired/ { a = $2 } /^nr_foll_pin_released/ { r = $2 } END { print "@@pinned " a - r }' /proc/vmstat
 }
+mount -t configfs configfs /sys/kernel/config
 insmod /vhost_blk.ko || exit 1
 exec 3<>/dev/vhost-blk
 rmmod vhost_blk 2>/dev/null || echo "@@held"
@@ -94,12 +111,22 @@ echo "@@taint $(cat /proc/sys/kernel/tainted)"
 }
 
 function slowDisk(): string {
-  return `mount -t configfs configfs /sys/kernel/config
-slow=/sys/kernel/config/nullb/nullb0
-mkdir $slow
-for setting in memory_backed=1 size=64 blocksize=512 irqmode=2 completion_nsec=3000000 hw_queue_depth=16 power=1; do
-	echo "\${setting#*=}" >"$slow/\${setting%%=*}"
-done`;
+  const delay = { irqmode: 2, completion_nsec: 3000000, hw_queue_depth: 16 };
+  return nullBlk('nullb0', { size: 64, blocksize: 512, ...delay });
+}
+
+/** A disk made of memory, by the name that also kernels give it that go by numbers. */
+function nullBlk(name: string, settings: Record<string, number>): string {
+  const disk = `/sys/kernel/config/nullb/${name}`;
+  const all = Object.entries({ memory_backed: 1, ...settings, power: 1 });
+  return [`mkdir ${disk}`, ...all.map(([setting, value]) => `echo ${value} >${disk}/${setting}`)].join('\n');
+}
+
+/** Mounted by way of a loop device, which leaves with the mount. */
+function mountExt4(): string {
+  return `zcat /${EXT4_IMAGE} >/tmp/ext4.image
+mkdir /ext4
+mount -t ext4 -o loop /tmp/ext4.image /ext4`;
 }
 
 function enterCgroup(): string {

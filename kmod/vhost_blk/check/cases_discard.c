@@ -165,16 +165,20 @@ static void run_discard(const struct disk *disk, const struct check_case *self)
 static void run_whole_disk(const struct disk *disk, const struct check_case *self)
 {
 	struct guest_options options = with_features(self);
-	struct segment segment = { 0, (uint32_t)(disk->bytes / SECTOR), 0 };
+	uint64_t sectors = disk->bytes / SECTOR;
+	struct vhost_blk_limits limits;
+	struct segment segment = { 0 };
 	struct guest guest;
 
 	require_discard(disk);
+	limits_of(disk->fd, &limits);
+	segment.sectors = (uint32_t)(sectors < limits.max_discard_sectors ? sectors : limits.max_discard_sectors);
 	watch_begin(disk);
 	guest_create(&guest, &options);
 	guest_attach(&guest, disk->fd);
 	run_segments(&guest, &self->shape, &segment, VIRTIO_BLK_S_OK);
 	if (disk->scratch)
-		expect_zeroed(disk, disk->bytes / SECTOR - 8, 8);
+		expect_zeroed(disk, sectors - 8, 8);
 	guest_close(&guest);
 }
 
