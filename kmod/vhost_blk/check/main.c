@@ -135,6 +135,8 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	add_all(&suite);
+	if (options.file)
+		suite_add_file_system(&suite);
 	if (options.action == ACTION_LIST) {
 		list(&suite, &options);
 		return 0;
