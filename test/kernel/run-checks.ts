@@ -39,6 +39,10 @@ const MIB = 1024 * 1024;
  */
 export const accountedBytes = 4 * (MIB + MIB + 2 * 4096) + 2 * MIB;
 
+/** Size of the ext4 file system for files as disks, whose compressed image is in the guest as EXT4_IMAGE. */
+export const EXT4_MIB = 160;
+export const EXT4_IMAGE = 'ext4.gz';
+
 /** Runs of the check program: name → what is done first, and its options. */
 const runs: readonly { name: string; options: string; before?: string; after?: string }[] = [
   { name: 'features', options: '--features' },
@@ -75,10 +79,6 @@ export const checkModules = ['loop', 'null_blk', 'ext4'];
 
 /** ext4 asks for this one by what it does, where the kernel does not have it built in. */
 export const checkModulesIfAny = ['crc32c_generic'];
-
-/** Size of the ext4 file system for files as disks, whose compressed image is in the guest as EXT4_IMAGE. */
-export const EXT4_MIB = 160;
-export const EXT4_IMAGE = 'ext4.gz';
 
 /** null_blk makes no disk of its own then; configfs, which every line has, sets the delay. */
 export const checkModuleParameters = { null_blk: 'nr_devices=0' };

@@ -211,7 +211,8 @@ struct refusal {
 };
 
 static const struct refusal refusals[] = {
-	{ "discard with the unmap flag", VIRTIO_BLK_T_DISCARD, { 0, 8, UNMAP }, 0, 0, VIRTIO_BLK_S_UNSUPP, GROUP_QUICK },
+	{ "discard with the unmap flag", VIRTIO_BLK_T_DISCARD, { 0, 8, UNMAP }, 0, 0, VIRTIO_BLK_S_UNSUPP,
+	  GROUP_QUICK },
 	{ "discard with a reserved flag", VIRTIO_BLK_T_DISCARD, { 0, 8, 2 }, 0, 0, VIRTIO_BLK_S_UNSUPP, 0 },
 	{ "zeroing with a reserved flag", VIRTIO_BLK_T_WRITE_ZEROES, { 0, 8, 0x80000001 }, 0, 0, VIRTIO_BLK_S_UNSUPP,
 	  GROUP_QUICK },
@@ -457,7 +458,8 @@ void suite_add_ranges(struct suite *suite)
 	added = suite_add(suite, GROUP_FULL, run_nothing, "discard of no sector");
 	added->shape = (struct request_shape){ .type = VIRTIO_BLK_T_DISCARD, .bytes = sizeof(struct segment) };
 	for (unsigned i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++)
-		suite_add(suite, GROUP_FULL | refusals[i].groups, run_refused, "%s refused", refusals[i].name)->count = i;
+		suite_add(suite, GROUP_FULL | refusals[i].groups, run_refused, "%s refused", refusals[i].name)->count =
+			i;
 	suite_add(suite, GROUP_FULL, run_not_negotiated, "ranges without their features refused");
 	suite_add(suite, GROUP_FULL | GROUP_QUICK, run_read_only_fd, "ranges through a read-only descriptor refused");
 	suite_add(suite, GROUP_FULL, run_read_only_disk, "ranges on a read-only disk refused");

@@ -174,8 +174,8 @@ static void run_space(const struct disk *given, const struct check_case *self)
 		request_free(&request);
 		after = blocks_of(disk);
 		if (full - after < 2000)
-			fail("type %u: expected 2048 sectors less than %lld, saw %lld (before the write %lld)", types[i],
-			     full, after, before);
+			fail("type %u: expected 2048 sectors less than %lld, saw %lld (before the write %lld)",
+			     types[i], full, after, before);
 	}
 	if ((uint64_t)size_of(disk->fd) != disk->bytes)
 		fail("expected the file to keep its size, saw %lld bytes", (long long)size_of(disk->fd));

@@ -200,8 +200,8 @@ static void run_large_blocks(const struct disk *unused, const struct check_case 
 	expect_device(&nullb.disk, &limits);
 	expect_number("logical block", 4096, limits.logical_block_size);
 	if (!limits.max_discard_sectors || limits.discard_sector_alignment % 8)
-		fail("discards: expected some in whole blocks, saw %u sectors aligned to %u", limits.max_discard_sectors,
-		     limits.discard_sector_alignment);
+		fail("discards: expected some in whole blocks, saw %u sectors aligned to %u",
+		     limits.max_discard_sectors, limits.discard_sector_alignment);
 	expect_sound(&guest, &limits);
 	close(guest.vhost);
 	nullb_destroy(&nullb);
