@@ -31,8 +31,8 @@ struct vblk_range {
 
 /*
  * What the kinds of a backend do each in its own way. Whatever is asked of them lies within the disk, is a multiple of
- * its logical blocks and is allowed; vblk_backend_allows() sees to that. Those that are given a vblk_io return before it
- * has ended and count what they begin there; they run in the virtqueue's worker.
+ * its logical blocks and is allowed; vblk_backend_allows() sees to that. Those that are given a vblk_io return before
+ * it has ended and count what they begin there; they run in the virtqueue's worker.
  */
 struct vblk_backend_ops {
 	/* In sectors, at present. */
@@ -47,8 +47,8 @@ struct vblk_backend_ops {
 	u64 (*number)(const struct vblk_backend *backend);
 	/* What must hold of memory for a transfer. */
 	struct vblk_layout (*layout)(const struct vblk_backend *backend, u64 sector, u32 bytes);
-	void (*transfer)(const struct vblk_backend *backend, struct vblk_io *io, struct vblk_data *data, u64 sector,
-			 unsigned int flags);
+	void (*transfer)(const struct vblk_backend *backend, struct vblk_io *io, struct vblk_data *data,
+			 u64 sector, unsigned int flags);
 	void (*flush)(const struct vblk_backend *backend, struct vblk_io *io);
 	/* @ranges need not last. */
 	void (*discard)(const struct vblk_backend *backend, struct vblk_io *io, const struct vblk_range *ranges,
@@ -94,8 +94,8 @@ void vblk_backend_put(struct vblk_backend *backend);
  * @sector: of 512 bytes, as the guest gave it
  * @bytes: as the guest gave them
  *
- * Looks at the descriptor's mode, the disk's read-only flag, its present size and its logical block size: bios alone would
- * pass the first two by.
+ * Looks at the descriptor's mode, the disk's read-only flag, its present size and its logical block size: bios alone
+ * would pass the first two by.
  */
 bool vblk_backend_allows(const struct vblk_backend *backend, bool write, u64 sector, u64 bytes);
 

@@ -9,22 +9,22 @@
 #include "io.h"
 #include "uapi/vhost_blk.h"
 
-static u64 bdev_capacity(const struct vblk_backend *backend)
+static u64 vblk_bdev_capacity(const struct vblk_backend *backend)
 {
 	return bdev_nr_sectors(backend->bdev);
 }
 
-static unsigned int bdev_block_size(const struct vblk_backend *backend)
+static unsigned int vblk_bdev_block_size(const struct vblk_backend *backend)
 {
 	return bdev_logical_block_size(backend->bdev);
 }
 
-static bool bdev_is_read_only(const struct vblk_backend *backend)
+static bool vblk_bdev_is_read_only(const struct vblk_backend *backend)
 {
 	return bdev_read_only(backend->bdev);
 }
 
-static void bdev_limits(const struct vblk_backend *backend, struct vhost_blk_limits *limits)
+static void vblk_bdev_limits(const struct vblk_backend *backend, struct vhost_blk_limits *limits)
 {
 	struct block_device *bdev = backend->bdev;
 
@@ -44,18 +44,18 @@ static void bdev_limits(const struct vblk_backend *backend, struct vhost_blk_lim
 		limits->flags |= VHOST_BLK_LIMIT_WZ_MAY_UNMAP;
 }
 
-static u64 bdev_number(const struct vblk_backend *backend)
+static u64 vblk_bdev_number(const struct vblk_backend *backend)
 {
 	return new_encode_dev(backend->bdev->bd_dev);
 }
 
-static struct vblk_layout bdev_layout(const struct vblk_backend *backend, u64 sector, u32 bytes)
+static struct vblk_layout vblk_bdev_layout(const struct vblk_backend *backend, u64 sector, u32 bytes)
 {
 	return vblk_layout_of(backend->bdev);
 }
 
-static void bdev_transfer(const struct vblk_backend *backend, struct vblk_io *io, struct vblk_data *data, u64 sector,
-			  unsigned int flags)
+static void vblk_bdev_transfer(const struct vblk_backend *backend, struct vblk_io *io, struct vblk_data *data,
+			       u64 sector, unsigned int flags)
 {
 	blk_opf_t opf = flags & VBLK_WRITE ? REQ_OP_WRITE | REQ_SYNC : REQ_OP_READ;
 
@@ -64,13 +64,13 @@ static void bdev_transfer(const struct vblk_backend *backend, struct vblk_io *io
 	vblk_io_transfer(io, data, backend->bdev, sector, opf);
 }
 
-static void bdev_flush(const struct vblk_backend *backend, struct vblk_io *io)
+static void vblk_bdev_flush(const struct vblk_backend *backend, struct vblk_io *io)
 {
 	vblk_io_flush(io, backend->bdev);
 }
 
-static void bdev_discard(const struct vblk_backend *backend, struct vblk_io *io, const struct vblk_range *ranges,
-			 unsigned int nr, bool secure)
+static void vblk_bdev_discard(const struct vblk_backend *backend, struct vblk_io *io, const struct vblk_range *ranges,
+			      unsigned int nr, bool secure)
 {
 	struct block_device *bdev = backend->bdev;
 	/* The disk may have changed since they were looked at. */
@@ -81,8 +81,8 @@ static void bdev_discard(const struct vblk_backend *backend, struct vblk_io *io,
 		vblk_io_range(io, bdev, &ranges[i], max, secure ? REQ_OP_SECURE_ERASE : REQ_OP_DISCARD);
 }
 
-static void bdev_zero(const struct vblk_backend *backend, struct vblk_io *io, const struct vblk_range *range,
-		      unsigned int flags)
+static void vblk_bdev_zero(const struct vblk_backend *backend, struct vblk_io *io, const struct vblk_range *range,
+			   unsigned int flags)
 {
 	struct block_device *bdev = backend->bdev;
 
@@ -93,23 +93,23 @@ static void bdev_zero(const struct vblk_backend *backend, struct vblk_io *io, co
 			      REQ_OP_WRITE_ZEROES | (flags & VBLK_UNMAP ? 0 : REQ_NOUNMAP));
 }
 
-static void bdev_put(struct vblk_backend *backend)
+static void vblk_bdev_put(struct vblk_backend *backend)
 {
 	invalidate_bdev(backend->bdev);
 }
 
-static const struct vblk_backend_ops bdev_ops = {
-	.capacity	= bdev_capacity,
-	.block_size	= bdev_block_size,
-	.read_only	= bdev_is_read_only,
-	.limits		= bdev_limits,
-	.number		= bdev_number,
-	.layout		= bdev_layout,
-	.transfer	= bdev_transfer,
-	.flush		= bdev_flush,
-	.discard	= bdev_discard,
-	.zero		= bdev_zero,
-	.put		= bdev_put,
+static const struct vblk_backend_ops vblk_bdev_ops = {
+	.capacity	= vblk_bdev_capacity,
+	.block_size	= vblk_bdev_block_size,
+	.read_only	= vblk_bdev_is_read_only,
+	.limits		= vblk_bdev_limits,
+	.number		= vblk_bdev_number,
+	.layout		= vblk_bdev_layout,
+	.transfer	= vblk_bdev_transfer,
+	.flush		= vblk_bdev_flush,
+	.discard	= vblk_bdev_discard,
+	.zero		= vblk_bdev_zero,
+	.put		= vblk_bdev_put,
 };
 
 int vblk_bdev_open(struct vblk_backend *backend)
@@ -120,7 +120,7 @@ int vblk_bdev_open(struct vblk_backend *backend)
 	if (!S_ISBLK(file_inode(backend->file)->i_mode) || !S_ISBLK(inode->i_mode))
 		return -ENOTBLK;
 	backend->bdev = I_BDEV(inode);
-	backend->ops = &bdev_ops;
+	backend->ops = &vblk_bdev_ops;
 	ret = sync_blockdev(backend->bdev);
 	if (!ret)
 		invalidate_bdev(backend->bdev);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Regular files as disks. Data moves by asynchronous kiocbs, past the page cache where file and request allow it. A first
- * attempt is made in the virtqueue's worker if it need not wait; what has to wait (for the page cache, a frozen file
- * system, a flush, a hole to be punched) is done by a bounded number of other threads, so that the virtqueue goes on.
+ * Regular files as disks. Data moves by asynchronous kiocbs, past the page cache where file and request allow it. A
+ * first attempt is made in the virtqueue's worker if it need not wait; what has to wait (for the page cache, a frozen
+ * file system, a flush, a hole to be punched) is done by a bounded number of other threads while the virtqueue goes on.
  */
 #include <linux/backing-dev.h>
 #include <linux/blkdev.h>
@@ -34,10 +34,10 @@
 struct vblk_file {
 	refcount_t users;
 	struct workqueue_struct *threads;
-	/* The owner's; its device keeps a reference to the users of the address space for as long as requests are served. */
+	/* The owner's; its device keeps a reference to the address space's users for as long as requests are served. */
 	struct mm_struct *mm;
 	struct cgroup_subsys_state *blkcg;
-	/* Whether the page cache may be passed by; cleared for good, by any thread, when the file turns out to refuse it. */
+	/* Whether the page cache may be passed by; cleared for good, by any thread, when the file refuses it. */
 	bool can_direct;
 	/* What position, length and memory have to be multiples of for that. */
 	struct vblk_layout layout;
@@ -66,7 +66,7 @@ struct vblk_file_op {
 	struct vblk_range ranges[];
 };
 
-static struct inode *file_host(const struct file *file)
+static struct inode *vblk_file_host(const struct file *file)
 {
 	/* Of a file system stacked on another: the one that has the data. */
 	return file->f_mapping->host;
@@ -100,7 +100,8 @@ static void run_op(struct work_struct *work)
 
 /* Return: NULL, with the error noted, when there is no memory. */
 static struct vblk_file_op *new_op(const struct vblk_backend *backend, struct vblk_io *io,
-				   void (*run)(struct vblk_file_op *op), const struct vblk_range *ranges, unsigned int nr)
+				   void (*run)(struct vblk_file_op *op), const struct vblk_range *ranges,
+				   unsigned int nr)
 {
 	struct vblk_file_op *op = kzalloc(struct_size(op, ranges, nr), GFP_KERNEL | __GFP_NOWARN);
 
@@ -130,7 +131,7 @@ static bool fits_direct(const struct vblk_file *shared, loff_t pos, u32 bytes)
 	return READ_ONCE(shared->can_direct) && !((pos | bytes) & shared->layout.len_mask);
 }
 
-/* Whether a transfer past the page cache failed for being one. No other is tried: mixed with buffered ones they are slow. */
+/* Whether a transfer past the page cache failed for being one. No other is tried then: mixing both is slow. */
 static bool refused_direct(struct vblk_file *shared, long error)
 {
 	if (error != -EINVAL && error != -EOPNOTSUPP && error != -ENOTBLK)
@@ -235,8 +236,8 @@ static void run_transfer(struct vblk_file_op *op)
 		kiocb_ended(&op->kiocb, ret);
 }
 
-static void file_transfer(const struct vblk_backend *backend, struct vblk_io *io, struct vblk_data *data, u64 sector,
-			  unsigned int flags)
+static void vblk_file_transfer(const struct vblk_backend *backend, struct vblk_io *io, struct vblk_data *data,
+			       u64 sector, unsigned int flags)
 {
 	struct vblk_file_op *op = new_op(backend, io, run_transfer, NULL, 0);
 	const struct cred *cred;
@@ -262,7 +263,7 @@ static void run_flush(struct vblk_file_op *op)
 	end_op(op, vfs_fsync(op->file, 1));
 }
 
-static void file_flush(const struct vblk_backend *backend, struct vblk_io *io)
+static void vblk_file_flush(const struct vblk_backend *backend, struct vblk_io *io)
 {
 	struct vblk_file_op *op = new_op(backend, io, run_flush, NULL, 0);
 
@@ -290,8 +291,8 @@ static void run_discard(struct vblk_file_op *op)
 }
 
 /* Discards only: no file can be erased securely, as its limits tell. */
-static void file_discard(const struct vblk_backend *backend, struct vblk_io *io, const struct vblk_range *ranges,
-			 unsigned int nr, bool secure)
+static void vblk_file_discard(const struct vblk_backend *backend, struct vblk_io *io, const struct vblk_range *ranges,
+			      unsigned int nr, bool secure)
 {
 	struct vblk_file_op *op = new_op(backend, io, run_discard, ranges, nr);
 
@@ -356,8 +357,8 @@ static void run_zero(struct vblk_file_op *op)
 	end_op(op, ret);
 }
 
-static void file_zero(const struct vblk_backend *backend, struct vblk_io *io, const struct vblk_range *range,
-		      unsigned int flags)
+static void vblk_file_zero(const struct vblk_backend *backend, struct vblk_io *io, const struct vblk_range *range,
+			   unsigned int flags)
 {
 	struct vblk_file_op *op = new_op(backend, io, run_zero, range, 1);
 
@@ -367,26 +368,26 @@ static void file_zero(const struct vblk_backend *backend, struct vblk_io *io, co
 	queue_op(op);
 }
 
-static u64 file_capacity(const struct vblk_backend *backend)
+static u64 vblk_file_capacity(const struct vblk_backend *backend)
 {
-	return i_size_read(file_host(backend->file)) >> SECTOR_SHIFT;
+	return i_size_read(vblk_file_host(backend->file)) >> SECTOR_SHIFT;
 }
 
-static unsigned int file_block_size(const struct vblk_backend *backend)
+static unsigned int vblk_file_block_size(const struct vblk_backend *backend)
 {
 	return SECTOR_SIZE;
 }
 
-static bool file_is_read_only(const struct vblk_backend *backend)
+static bool vblk_file_is_read_only(const struct vblk_backend *backend)
 {
 	struct inode *inode = file_inode(backend->file);
 
 	return IS_RDONLY(inode) || IS_IMMUTABLE(inode);
 }
 
-static void file_limits(const struct vblk_backend *backend, struct vhost_blk_limits *limits)
+static void vblk_file_limits(const struct vblk_backend *backend, struct vhost_blk_limits *limits)
 {
-	u32 block = max_t(u32, i_blocksize(file_host(backend->file)), SECTOR_SIZE);
+	u32 block = max_t(u32, i_blocksize(vblk_file_host(backend->file)), SECTOR_SIZE);
 
 	limits->flags |= VHOST_BLK_LIMIT_FILE | VHOST_BLK_LIMIT_WRITE_CACHE;
 	limits->physical_block_size = block;
@@ -398,15 +399,15 @@ static void file_limits(const struct vblk_backend *backend, struct vhost_blk_lim
 	}
 }
 
-static u64 file_number(const struct vblk_backend *backend)
+static u64 vblk_file_number(const struct vblk_backend *backend)
 {
-	struct inode *inode = file_host(backend->file);
+	struct inode *inode = vblk_file_host(backend->file);
 
 	/* As many bits as an id has room for. */
 	return (inode->i_ino ^ (u64)inode->i_sb->s_dev << 32) * GOLDEN_RATIO_64 >> 24;
 }
 
-static struct vblk_layout file_layout(const struct vblk_backend *backend, u64 sector, u32 bytes)
+static struct vblk_layout vblk_file_layout(const struct vblk_backend *backend, u64 sector, u32 bytes)
 {
 	if (fits_direct(backend->shared, sector << SECTOR_SHIFT, bytes))
 		return backend->shared->layout;
@@ -422,30 +423,30 @@ static void free_file(struct vblk_file *shared)
 	kfree(shared);
 }
 
-static void file_put(struct vblk_backend *backend)
+static void vblk_file_put(struct vblk_backend *backend)
 {
 	if (refcount_dec_and_test(&backend->shared->users))
 		free_file(backend->shared);
 }
 
-static const struct vblk_backend_ops file_ops = {
-	.capacity	= file_capacity,
-	.block_size	= file_block_size,
-	.read_only	= file_is_read_only,
-	.limits		= file_limits,
-	.number		= file_number,
-	.layout		= file_layout,
-	.transfer	= file_transfer,
-	.flush		= file_flush,
-	.discard	= file_discard,
-	.zero		= file_zero,
-	.put		= file_put,
+static const struct vblk_backend_ops vblk_file_ops = {
+	.capacity	= vblk_file_capacity,
+	.block_size	= vblk_file_block_size,
+	.read_only	= vblk_file_is_read_only,
+	.limits		= vblk_file_limits,
+	.number		= vblk_file_number,
+	.layout		= vblk_file_layout,
+	.transfer	= vblk_file_transfer,
+	.flush		= vblk_file_flush,
+	.discard	= vblk_file_discard,
+	.zero		= vblk_file_zero,
+	.put		= vblk_file_put,
 };
 
-/* Files of a storage, in place: not those that a kernel makes up, that grow at their end, or that the kernel swaps to. */
+/* Not a file that the kernel makes up (/proc, /sys), that grows at its end, or that the kernel swaps to. */
 static bool is_disk(const struct file *file)
 {
-	const struct inode *host = file_host(file);
+	const struct inode *host = vblk_file_host(file);
 
 	if (!S_ISREG(host->i_mode) || IS_SWAPFILE(host) || IS_APPEND(host) || file->f_flags & O_APPEND)
 		return false;
@@ -479,14 +480,14 @@ int vblk_file_open(struct vblk_backend *backend)
 	shared->blkcg = task_get_css(current, io_cgrp_id);
 #endif
 	shared->can_direct = file_can_direct(file);
-	shared->layout = direct_layout(file_host(file));
+	shared->layout = direct_layout(vblk_file_host(file));
 	shared->threads = alloc_workqueue("vblk-file-%d", WQ_UNBOUND, VBLK_FILE_THREADS, task_tgid_nr(current));
 	if (!shared->threads) {
 		free_file(shared);
 		return -ENOMEM;
 	}
 	backend->shared = shared;
-	backend->ops = &file_ops;
+	backend->ops = &vblk_file_ops;
 	return 0;
 }
 

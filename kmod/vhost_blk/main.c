@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* /dev/vhost-blk: serves the virtqueues of a virtio-blk device from a host block device, without a way through user space. */
+/* /dev/vhost-blk: serves the virtqueues of a virtio-blk device from a host disk, without a way through user space. */
 #include <linux/fs.h>
 #include <linux/miscdevice.h>
 #include <linux/module.h>

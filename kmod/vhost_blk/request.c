@@ -112,6 +112,7 @@ static int start_transfer(struct vblk_request *request, const struct vblk_order 
 	u64 bytes = write ? order->readable : order->writable;
 	struct vblk_vq *vq = request->vq;
 	const struct vblk_backend *backend = &vq->backend;
+	struct vblk_layout layout;
 	unsigned int flags = 0;
 
 	if (bytes > VHOST_BLK_MAX_REQUEST_BYTES || (write && vq->read_only))
@@ -124,8 +125,8 @@ static int start_transfer(struct vblk_request *request, const struct vblk_order 
 		return VIRTIO_BLK_S_OK;
 	if (write)
 		flags = VBLK_WRITE | (vblk_vq_durable(vq) ? VBLK_DURABLE : 0);
-	if (vblk_data_prepare(&request->data, backend->ops->layout(backend, order->sector, bytes), vq->mem, cursor, bytes,
-			      !write))
+	layout = backend->ops->layout(backend, order->sector, bytes);
+	if (vblk_data_prepare(&request->data, layout, vq->mem, cursor, bytes, !write))
 		return VIRTIO_BLK_S_IOERR;
 	request->has_data = true;
 	vblk_request_enter_flight(request, bytes, write ? 0 : bytes);

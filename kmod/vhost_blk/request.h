@@ -60,7 +60,7 @@ void vblk_request_enter_flight(struct vblk_request *request, u32 bytes, u32 writ
 /* vblk_request_readable() - Return: a cursor behind a request's header */
 struct vblk_cursor vblk_request_readable(const struct vblk_order *order);
 
-/* All that follow run in the virtqueue's worker, with its lock held, and return 0, or a negative errno when the ring is broken. */
+/* The rest runs in the virtqueue's worker, with its lock held; 0, or a negative errno when the ring is broken. */
 
 /**
  * vblk_request_start() - answer a request, or send it to the disk

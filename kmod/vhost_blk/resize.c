@@ -46,7 +46,7 @@ void vblk_resize_init(struct vblk_resize *resize)
 
 long vblk_resize_set_call(struct vblk_dev *dev, const int __user *argument)
 {
-	struct eventfd_ctx *call = NULL;
+	struct eventfd_ctx *old, *call = NULL;
 	int fd;
 
 	if (get_user(fd, argument))
@@ -56,10 +56,11 @@ long vblk_resize_set_call(struct vblk_dev *dev, const int __user *argument)
 		if (IS_ERR(call))
 			return PTR_ERR(call);
 	}
-	swap(dev->resize.call, call);
+	old = dev->resize.call;
+	WRITE_ONCE(dev->resize.call, call);
+	if (old)
+		eventfd_ctx_put(old);
 	if (call)
-		eventfd_ctx_put(call);
-	if (dev->resize.call)
 		look_in(&dev->resize, 0);
 	return 0;
 }

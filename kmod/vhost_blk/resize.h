@@ -12,7 +12,7 @@ struct vblk_vq;
 /* Watches the capacity of a device's disk while somebody wants to hear of it. */
 struct vblk_resize {
 	struct delayed_work look;
-	/* Whom to tell, or NULL, and the capacity that is known; protected by vblk_dev.lock. */
+	/* Whom to tell, or NULL, and the capacity that is known; changed under vblk_dev.lock. */
 	struct eventfd_ctx *call;
 	u64 known;
 };

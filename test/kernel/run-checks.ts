@@ -44,6 +44,10 @@ const MIB = 1024 * 1024;
  */
 export const accountedBytes = 4 * (MIB + MIB + 2 * 4096) + 2 * MIB;
 
+/** Size of the ext4 file system for files as disks, whose compressed image is in the guest as EXT4_IMAGE. */
+export const EXT4_MIB = 160;
+export const EXT4_IMAGE = 'ext4.gz';
+
 /** Runs of the check program: name → what is done first, and its options. */
 interface RunPlan {
   name: string;
@@ -78,6 +82,23 @@ const runs: readonly RunPlan[] = [
   // A disk that takes its time: requests really are in flight when the queue stops or the owner dies.
   { name: 'slow disk', options: '--quick --device /dev/nullb0', before: makeDisk('nullb0', slow) },
   { name: 'slow disk, stopped', options: '--lifecycle --only flight --device /dev/nullb0' },
+  {
+    name: 'blocks of 4096 bytes',
+    options: '--full --device /dev/nullb2',
+    before: makeDisk('nullb2', 'blocksize=4096 discard=1'),
+  },
+  {
+    name: 'file on tmpfs',
+    options: `--quick --matrix --model ${long ? '--long 4' : ''} --file /tmp`,
+    backend: 'file backend',
+  },
+  {
+    name: 'file on ext4',
+    options: `--full ${long ? '--hostile --lifecycle' : ''} --file /ext4`,
+    before: mountExt4(),
+    after: 'umount /ext4',
+    backend: 'file backend',
+  },
   // A worker's I/O is the owner's for the controller of cgroup 2, which workers themselves are not in.
   {
     name: 'cgroup',
@@ -87,8 +108,11 @@ const runs: readonly RunPlan[] = [
   },
 ];
 
-/** Modules that the checks need: a scratch disk, one with a delay that can be removed, and those of the device mapper. */
-export const checkModules = ['loop', 'null_blk', 'dm_mod', 'dm_delay'];
+/** Modules that the checks need: a scratch disk, one with a delay that can be removed, the device mapper's, and ext4. */
+export const checkModules = ['loop', 'null_blk', 'dm_mod', 'dm_delay', 'ext4'];
+
+/** ext4 asks for this one by what it does, where the kernel does not have it built in. */
+export const checkModulesIfAny = ['crc32c_generic'];
 
 /** null_blk makes no disk of its own then; configfs, which every line has, sets the delay. */
 export const checkModuleParameters = { null_blk: 'nr_devices=0' };
@@ -129,6 +153,13 @@ mkdir $disk
 for setting in memory_backed=1 size=64 blocksize=512 ${settings} power=1; do
 	echo "\${setting#*=}" >"$disk/\${setting%%=*}"
 done`;
+}
+
+/** Mounted by way of a loop device, which leaves with the mount. */
+function mountExt4(): string {
+  return `zcat /${EXT4_IMAGE} >/tmp/ext4.image
+mkdir /ext4
+mount -t ext4 -o loop /tmp/ext4.image /ext4`;
 }
 
 function enterCgroup(): string {

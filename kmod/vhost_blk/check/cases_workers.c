@@ -520,6 +520,8 @@ static struct check_case *add(struct suite *suite, unsigned groups, const char *
 
 void suite_add_workers(struct suite *suite)
 {
+	unsigned first = suite->count;
+
 	add(suite, GROUP_FULL | GROUP_QUICK, "workers: ioctls and their errors", run_ioctls, 2, 0);
 	add(suite, GROUP_FULL, "workers: 64 and not one more, reset", run_limit, 1, 0);
 	add(suite, GROUP_FULL, "workers: SET_NWORKERS, a ceiling", run_ceiling, 6, 0);
@@ -528,9 +530,12 @@ void suite_add_workers(struct suite *suite)
 	add(suite, GROUP_FULL | GROUP_LIFECYCLE, "workers: running queues change 40 times", run_reattach, 2, 64)->count = 40;
 	add(suite, GROUP_FULL, "workers: a full queue leaves time for another", run_fairness, 2, 64)->count = 50;
 	add(suite, GROUP_FULL, "128 requests of 1 MiB at once", run_more_than_fits, 1, 128)->count = 128;
+	suite_set_row(suite, first, ROW_WORKERS);
+	first = suite->count;
 	add(suite, GROUP_FULL, "polling: ioctls and their errors", run_busyloop_ioctls, 2, 64);
 	add(suite, GROUP_FULL | GROUP_QUICK, "polling: event_idx", run_busyloop, 1, 64)->count = 300;
 	add(suite, GROUP_FULL, "polling: without event_idx", run_busyloop, 1, 64)->count = 300;
 	suite->cases[suite->count - 1].options.event_idx = false;
-	add(suite, GROUP_FULL, "workers: nice value of the owner", run_nice, 1, 64);
+	suite_set_row(suite, first, ROW_TUNE);
+	add(suite, GROUP_FULL, "workers: nice value of the owner", run_nice, 1, 64)->row = ROW_WORKERS;
 }

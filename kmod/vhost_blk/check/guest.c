@@ -38,6 +38,7 @@ void guest_create(struct guest *guest, const struct guest_options *options)
 	guest_open(guest);
 	guest->queues = options->queues ? options->queues : 1;
 	guest->features = 1ull << VIRTIO_F_VERSION_1 | 1ull << VIRTIO_RING_F_INDIRECT_DESC;
+	guest->features |= options->features;
 	if (!options->no_flush)
 		guest->features |= 1ull << VIRTIO_BLK_F_FLUSH;
 	if (guest->queues > 1)

@@ -22,6 +22,9 @@ static void add_all(struct suite *suite)
 	suite_add_data(suite);
 	suite_add_layouts(suite);
 	suite_add_requests(suite);
+	suite_add_ranges(suite);
+	suite_add_limits(suite);
+	suite_add_file_backend(suite);
 	suite_add_queues(suite);
 	suite_add_bases(suite);
 	suite_add_workers(suite);
@@ -154,6 +157,8 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	add_all(&suite);
+	if (options.file)
+		suite_add_file_system(&suite);
 	if (options.action == ACTION_LIST) {
 		list(&suite, &options);
 		return 0;
@@ -163,6 +168,8 @@ int main(int argc, char **argv)
 		fail("can not record: /sys/module/vhost_blk/srcversion is missing");
 	if (options.device)
 		disk_use(&disk, options.device, options.destroy_data);
+	else if (options.file)
+		disk_file(&disk, options.file, SCRATCH_BYTES);
 	else
 		disk_scratch(&disk);
 	run(&suite, &options, &disk, &tally);

@@ -35,6 +35,7 @@ static const char usage[] =
 	"where:\n"
 	"  --device DEV     use DEV; refused while DEV is in use or holds data\n"
 	"  --destroy-data   overwrite what DEV holds\n"
+	"  --file FOLDER    use a nameless file in FOLDER as the disk\n"
 	"  --timeout SEC    limit of one case (120)\n"
 	"\n"
 	"how much:\n"
@@ -50,8 +51,8 @@ static const char usage[] =
 	"Exit: 0 all passed, 1 a case failed, 2 the check could not run.\n";
 
 enum { OPT_QUICK = 256, OPT_FULL, OPT_HOSTILE, OPT_LIFECYCLE, OPT_MATRIX, OPT_MODEL, OPT_FUZZ, OPT_ONLY, OPT_LIST,
-       OPT_DEVICE, OPT_DESTROY, OPT_TIMEOUT, OPT_LONG, OPT_REQUESTS, OPT_SEED, OPT_RECORD, OPT_RECORDED, OPT_FEATURES,
-       OPT_VERSION, OPT_HELP };
+       OPT_DEVICE, OPT_DESTROY, OPT_FILE, OPT_TIMEOUT, OPT_LONG, OPT_REQUESTS, OPT_SEED, OPT_RECORD, OPT_RECORDED,
+       OPT_FEATURES, OPT_VERSION, OPT_HELP };
 
 static const struct option long_options[] = {
 	{ "quick", no_argument, NULL, OPT_QUICK },
@@ -65,6 +66,7 @@ static const struct option long_options[] = {
 	{ "list", no_argument, NULL, OPT_LIST },
 	{ "device", required_argument, NULL, OPT_DEVICE },
 	{ "destroy-data", no_argument, NULL, OPT_DESTROY },
+	{ "file", required_argument, NULL, OPT_FILE },
 	{ "timeout", required_argument, NULL, OPT_TIMEOUT },
 	{ "long", required_argument, NULL, OPT_LONG },
 	{ "requests", required_argument, NULL, OPT_REQUESTS },
@@ -137,6 +139,9 @@ void options_parse(struct options *options, int argc, char **argv)
 		case OPT_DESTROY:
 			options->destroy_data = true;
 			break;
+		case OPT_FILE:
+			options->file = optarg;
+			break;
 		case OPT_TIMEOUT:
 			options->timeout = number(optarg, 86400, "--timeout wants whole seconds, 1 to 86400");
 			break;
@@ -172,6 +177,8 @@ void options_parse(struct options *options, int argc, char **argv)
 		refuse("it takes options only");
 	if (options->destroy_data && !options->device)
 		refuse("--destroy-data belongs to --device");
+	if (options->device && options->file)
+		refuse("--device and --file exclude each other");
 	if (options->record && options->only)
 		refuse("--record wants whole groups, not --only");
 	if (!options->groups)

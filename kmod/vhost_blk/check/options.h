@@ -13,6 +13,8 @@ struct options {
 	/* Groups of cases, see suite.h; GROUP_FULL when the user named none. */
 	unsigned groups;
 	const char *device;
+	/* Folder for a file that is the disk; NULL: a block device is. */
+	const char *file;
 	/* Only cases whose name contains this; NULL: all. */
 	const char *only;
 	bool destroy_data, record;

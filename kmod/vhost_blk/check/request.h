@@ -63,7 +63,7 @@ void request_aim(struct request *request, const struct memory *memory, uint64_t 
 
 void request_free(struct request *request);
 
-/* Whether the device reads data of the request (to write, or ranges to discard) rather than writes it. */
+/* Whether the device reads what is between header and status (OUT and ranges) rather than writes it. */
 bool request_writes(const struct request *request);
 
 /* Data of the request in guest memory. */

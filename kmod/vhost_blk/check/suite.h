@@ -59,6 +59,11 @@ struct check_case *suite_add(struct suite *suite, unsigned groups,
 void suite_add_data(struct suite *suite);
 void suite_add_layouts(struct suite *suite);
 void suite_add_requests(struct suite *suite);
+void suite_add_ranges(struct suite *suite);
+void suite_add_limits(struct suite *suite);
+void suite_add_file_backend(struct suite *suite);
+/* Those that want a file in a file system of its own. */
+void suite_add_file_system(struct suite *suite);
 void suite_add_queues(struct suite *suite);
 void suite_add_bases(struct suite *suite);
 void suite_add_hostile_rings(struct suite *suite);
