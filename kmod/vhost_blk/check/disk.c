@@ -56,7 +56,12 @@ void disk_scratch(struct disk *disk)
 		if (disk->fd < 0)
 			fail_errno("can not open %s", disk->path);
 		if (!ioctl(disk->fd, LOOP_CONFIGURE, &config)) {
+			int off = 0;
+
 			close(control);
+			/* What the device's last user had set stays with its number. */
+			if (ioctl(disk->fd, BLKROSET, &off))
+				fail_errno("BLKROSET of %s", disk->path);
 			measure(disk);
 			return;
 		}
