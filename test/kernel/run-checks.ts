@@ -72,16 +72,16 @@ const runs: readonly RunPlan[] = [
   { name: 'hostile', options: '--hostile' },
   { name: 'matrix', options: `--matrix ${long ? '--long 4' : ''}` },
   { name: 'model', options: `--model ${long ? '--long 20' : ''}` },
+  { name: 'lifecycle', options: '--lifecycle' },
+  // A disk that takes its time: requests really are in flight when the queue stops or the owner dies.
+  { name: 'slow disk', options: '--quick --device /dev/nullb0', before: makeDisk('nullb0', slow) },
+  { name: 'slow disk, stopped', options: '--lifecycle --only flight --device /dev/nullb0' },
   // The time goes to the module then, and not to the disk.
   {
     name: 'fuzz',
     options: `--fuzz ${long ? '--long 6' : ''} --device /dev/nullb1`,
     before: makeDisk('nullb1', 'irqmode=1'),
   },
-  { name: 'lifecycle', options: '--lifecycle' },
-  // A disk that takes its time: requests really are in flight when the queue stops or the owner dies.
-  { name: 'slow disk', options: '--quick --device /dev/nullb0', before: makeDisk('nullb0', slow) },
-  { name: 'slow disk, stopped', options: '--lifecycle --only flight --device /dev/nullb0' },
   {
     name: 'blocks of 4096 bytes',
     options: '--full --device /dev/nullb2',
@@ -147,6 +147,7 @@ echo "@@taint $(cat /proc/sys/kernel/tainted)"
 `;
 }
 
+/** Older kernels name null_blk's disks by their number, in the order in which they are made, newer ones by the folder. */
 function makeDisk(name: string, settings: string): string {
   return `disk=/sys/kernel/config/nullb/${name}
 mkdir $disk

@@ -113,7 +113,7 @@ static void run_thousand(const struct disk *disk, const struct check_case *self)
 	close(guest.vhost);
 	for (unsigned i = 0; i < IN_FLIGHT; i++)
 		request_build(&request[i], &guest.memory,
-			      &(struct request_shape){ .type = VIRTIO_BLK_T_IN, .bytes = 32768, .indirect = i % 2 });
+			      &(struct request_shape){ .type = VIRTIO_BLK_T_IN, .bytes = 8192, .indirect = i % 2 });
 	if (pthread_create(&thread, NULL, work, &load))
 		fail("can not start a thread");
 	for (unsigned round = 0; round < effort_times(self->count); round++) {

@@ -15,6 +15,7 @@
 
 #define CONTROL "/dev/mapper/control"
 #define COMMAND_BYTES 16384u
+#define GONE_MS 30000u
 
 struct command {
 	struct dm_ioctl head;
@@ -95,7 +96,7 @@ static void forget(void *argument)
 
 void mapper_create(struct mapper *mapper, const char *name, const struct mapper_part *parts, unsigned count)
 {
-	struct command command = { 0 };
+	struct command command;
 
 	memset(mapper, 0, sizeof(*mapper));
 	snprintf(mapper->name, sizeof(mapper->name), "vhost-blk-check-%s-%d", name, (int)getpid());
@@ -103,8 +104,15 @@ void mapper_create(struct mapper *mapper, const char *name, const struct mapper_
 		mapper->sectors += parts[i].sectors;
 	if (access(CONTROL, F_OK))
 		skip("no " CONTROL ": the kernel has no device mapper, or its module is not loaded");
-	if (run(mapper->name, DM_DEV_CREATE, 0, &command))
-		fail_errno("DM_DEV_CREATE of %s", mapper->name);
+	/* The last user of one that is to go may take a moment. */
+	for (unsigned waited = 0;; waited++) {
+		memset(&command, 0, sizeof(command));
+		if (!run(mapper->name, DM_DEV_CREATE, 0, &command))
+			break;
+		if (errno != EBUSY || waited > GONE_MS)
+			fail_errno("DM_DEV_CREATE of %s", mapper->name);
+		usleep(1000);
+	}
 	mapper->minor = (command.head.dev & 0xff) | (command.head.dev >> 12 & 0xfff00);
 	at_end(forget, mapper);
 	load(mapper->name, parts, count);
