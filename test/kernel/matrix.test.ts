@@ -68,6 +68,8 @@ describe.concurrent.each(kernelLines)('vhost_blk on kernel $line ($suite)', (lin
           ],
           script: checkScript(),
           append: line.debug,
+          // Disks in memory, and a file system in one.
+          memoryMb: 1536,
           timeoutMs: BOOT_MS,
         }),
       );
