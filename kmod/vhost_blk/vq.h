@@ -8,7 +8,7 @@
 #include <linux/wait.h>
 
 #include "backend.h"
-#include "poll.h"
+#include "busypoll.h"
 #include "stats.h"
 #include "vring.h"
 #include "worker.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include "poll.h"
+#include "busypoll.h"
 
 #include <linux/cpumask.h>
 #include <linux/errno.h>
