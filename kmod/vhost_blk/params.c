@@ -5,7 +5,7 @@
 #include <linux/kernel.h>
 #include <linux/moduleparam.h>
 
-#include "busypoll.h"
+#include "busy_poll.h"
 #include "uapi/vhost_blk.h"
 
 struct vblk_param {

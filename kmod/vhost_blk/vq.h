@@ -8,7 +8,7 @@
 #include <linux/wait.h>
 
 #include "backend.h"
-#include "busypoll.h"
+#include "busy_poll.h"
 #include "stats.h"
 #include "vring.h"
 #include "worker.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-#ifndef VHOST_BLK_BUSYPOLL_H
-#define VHOST_BLK_BUSYPOLL_H
+#ifndef VHOST_BLK_BUSY_POLL_H
+#define VHOST_BLK_BUSY_POLL_H
 
 #include <linux/types.h>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include "busypoll.h"
+#include "busy_poll.h"
 
 #include <linux/cpumask.h>
 #include <linux/errno.h>
