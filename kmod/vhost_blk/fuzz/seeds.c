@@ -20,6 +20,7 @@
 #define HEADER 0x2000
 #define STATUS 0x2100
 #define DATA 0x3000
+#define LOG 0x6000
 
 struct seed {
 	struct input input;
@@ -61,6 +62,7 @@ static void begin(struct seed *seed, u16 flags)
 		.avail = AVAIL,
 		.used = USED,
 		.sectors = 1024,
+		.log = LOG,
 		.region[0] = { GPA, MEMORY, 0 },
 	};
 	seed->table = DESC;
@@ -78,6 +80,9 @@ static void header(struct seed *seed, u32 type, u64 sector)
 {
 	put(seed, HEADER, type, 4);
 	put(seed, HEADER + 8, sector, 8);
+	/* A segment, should it be one for ranges; those are always little-endian. */
+	seed->memory[DATA] = 16;
+	seed->memory[DATA + 8] = 8;
 }
 
 /* The chains from head 0 to @count are made available, taken, ended and told. */
@@ -130,15 +135,16 @@ static void pieces(struct seed *seed, u64 gpa, u32 len, u32 each, u16 flags)
 static void chain(struct seed *seed, u32 type, enum layout layout)
 {
 	bool write = type == VIRTIO_BLK_T_OUT;
-	u32 bytes = write || type == VIRTIO_BLK_T_IN ? 4096 : type == VIRTIO_BLK_T_GET_ID ? 20 : 0;
+	bool range = type == VIRTIO_BLK_T_DISCARD || type == VIRTIO_BLK_T_WRITE_ZEROES;
+	u32 bytes = write || type == VIRTIO_BLK_T_IN ? 4096 : type == VIRTIO_BLK_T_GET_ID ? 20 : range ? 16 : 0;
 	u32 each = layout == MANY_PIECES ? 1024 : layout == ODD_PIECES ? 777 : 4096;
 
 	pieces(seed, GPA + HEADER, 16, layout == SPLIT_HEADER ? 6 : 16, 0);
-	if (layout == STATUS_IN_DATA && !write) {
+	if (layout == STATUS_IN_DATA && !write && !range) {
 		desc(seed, GPA + DATA, bytes + 1, VRING_DESC_F_WRITE);
 		return;
 	}
-	pieces(seed, GPA + DATA, bytes, each, write ? 0 : VRING_DESC_F_WRITE);
+	pieces(seed, GPA + DATA, bytes, each, write || range ? 0 : VRING_DESC_F_WRITE);
 	desc(seed, GPA + STATUS, 1, VRING_DESC_F_WRITE);
 }
 
@@ -149,7 +155,7 @@ static int write_all(const char *folder)
 		VIRTIO_BLK_T_WRITE_ZEROES, 77,
 	};
 	static const u16 flags[] = {
-		INPUT_LITTLE_ENDIAN | INPUT_CAN_FLUSH, 0, INPUT_LITTLE_ENDIAN | INPUT_EVENT_IDX,
+		INPUT_LITTLE_ENDIAN | INPUT_CAN_FLUSH | INPUT_RANGES, INPUT_LOG | INPUT_LOG_USED, INPUT_LITTLE_ENDIAN | INPUT_EVENT_IDX,
 		INPUT_LITTLE_ENDIAN | INPUT_INDIRECT, INPUT_INDIRECT | INPUT_EVENT_IDX | INPUT_READ_ONLY,
 		INPUT_LITTLE_ENDIAN | INPUT_INDIRECT | INPUT_MUTATE,
 	};
