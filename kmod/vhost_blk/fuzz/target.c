@@ -30,6 +30,8 @@ static struct {
 static struct vblk_dev device;
 static struct vblk_vq vq;
 static bool mutating;
+/* Of each request in flight. */
+static u64 writable[VHOST_BLK_MAX_VRING_NUM];
 
 void fuzz_failed(const char *condition, const char *file, int line)
 {
@@ -90,11 +92,23 @@ static void give_up(int ret)
 }
 
 /* One answer is one used element. */
-static void check_answer(int ret, u16 used_before, unsigned int answers)
+static void check_answer(int ret, u16 head, u16 used_before, unsigned int answers)
 {
 	if (!ret)
 		fuzz_assert((u16)(vq.vring.used_idx - used_before) == answers);
+	if (!ret && answers && !mutating)
+		model_check_answer(&vq.vring, head, writable[head]);
 	give_up(ret);
+}
+
+static u64 writable_bytes(const struct vblk_chain *chain)
+{
+	unsigned int i;
+	u64 sum = 0;
+
+	for (i = 0; i < chain->writable; i++)
+		sum += chain->seg[chain->readable + i].len;
+	return sum;
 }
 
 static int next_chain(void)
@@ -140,10 +154,13 @@ static bool take(void)
 		return false;
 	}
 	used = vq.vring.used_idx;
+	/* The same head again breaks the ring. */
+	if (!vq.requests[vq.chain->head].in_flight)
+		writable[vq.chain->head] = writable_bytes(vq.chain);
 	ret = vblk_request_start(&vq, vq.chain);
 	fuzz_assert(vq.in_flight == disk_waiting());
 	fuzz_assert(!ret || vq.in_flight == in_flight);
-	check_answer(ret, used, vq.in_flight == in_flight);
+	check_answer(ret, vq.chain->head, used, vq.in_flight == in_flight);
 	return !ret;
 }
 
@@ -159,7 +176,7 @@ static void end_one(unsigned int which, int error)
 	vq.done.first = NULL;
 	ret = vblk_request_finish(request);
 	/* It may go on in another way instead. */
-	check_answer(ret, used, in_flight - vq.in_flight);
+	check_answer(ret, request->head, used, in_flight - vq.in_flight);
 	fuzz_assert(vq.in_flight == disk_waiting());
 }
 
@@ -251,6 +268,9 @@ static struct vblk_mem *create_mem(const struct input *input)
 	mem = vblk_mem_create((const struct vhost_memory *)OWNER_ARGUMENT);
 	owner_set_argument(NULL, 0);
 	if (IS_ERR(mem))
+		mem = NULL;
+	model_check_mem(table.region, table.head.nregions, mem);
+	if (!mem)
 		return NULL;
 	for (i = 0; i < table.head.nregions; i++)
 		owner_allow(table.region[i].userspace_addr, table.region[i].memory_size, true);
