@@ -207,6 +207,7 @@ static void run_denied_ring(const struct disk *disk, const struct check_case *se
 	else
 		iommu_update(&guest, (uintptr_t)guest.memory.region[0].hva, RING_BYTES, guest.memory.region[0].hva,
 			     self->count == 1 ? VHOST_ACCESS_RO : VHOST_ACCESS_WO);
+	iommu_update(&guest, DATA_GPA, IOMMU_PAGE, data_at(&guest, DATA_GPA), VHOST_ACCESS_RO);
 	iommu_update(&guest, DATA_AT, IOMMU_PAGE, data_at(&guest, DATA_AT), VHOST_ACCESS_RW);
 	guest_attach(&guest, disk->fd);
 	submit(&request, &guest, 0);
