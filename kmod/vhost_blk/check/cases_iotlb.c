@@ -298,6 +298,7 @@ static void run_invalidate_in_flight(const struct disk *disk, const struct check
 	place = memory_at(&guest.memory, DATA_AT, bytes);
 	iommu_update(&guest, DATA_AT, bytes, place, VHOST_ACCESS_RW);
 	submit_many(requests, &guest, DATA_AT);
+	ring_wait_first(&guest.ring[0]);
 	iommu_invalidate(&guest, DATA_AT, bytes);
 	memset(place, 0x5a, bytes);
 	/* Those that are left wait for a translation, which is at another place. */
@@ -328,6 +329,8 @@ static void run_invalidate_all(const struct disk *disk, const struct check_case 
 	for (unsigned round = 0; round < self->count; round++) {
 		answered = 0;
 		submit_many(requests, &guest, DATA_AT);
+		if (round % 2)
+			ring_wait_first(&guest.ring[0]);
 		for (unsigned i = 0; i < 3; i++) {
 			iommu_invalidate(&guest, 0, UINT64_MAX);
 			if (i % 2)
