@@ -142,6 +142,7 @@ int vblk_vring_start(struct vblk_vring *vring)
 	vring->avail_idx = vring->last_avail;
 	vring->signalled_valid = false;
 	vring->wants_kick = false;
+	vring->kick_told = false;
 	vring->reason = NULL;
 	vring->resumed = false;
 	vring->nr_deferred = 0;
@@ -339,8 +340,9 @@ int vblk_vring_want_kick(struct vblk_vring *vring, bool want)
 	size_t offset = vring->event_idx ? avail_event(vring) : offsetof(struct vring_used, flags);
 	u16 value = vring->event_idx ? vring->last_avail : want ? 0 : VRING_USED_F_NO_NOTIFY;
 
-	if (vring->wants_kick == want)
+	if (vring->kick_told && vring->wants_kick == want)
 		return 0;
+	vring->kick_told = true;
 	vring->wants_kick = want;
 	/* An avail_event asks for one notification only, so nothing need be taken back. */
 	if (vring->event_idx && !want)
@@ -357,10 +359,11 @@ int vblk_vring_want_kick(struct vblk_vring *vring, bool want)
 
 int vblk_vring_hush(struct vblk_vring *vring)
 {
-	if (!vring->wants_kick)
+	if (vring->kick_told && !vring->wants_kick)
 		return 0;
 	if (!vring->event_idx)
 		return vblk_vring_want_kick(vring, false);
+	vring->kick_told = true;
 	vring->wants_kick = false;
 	/* An event that lies behind is not met again before the indexes wrap. */
 	if (write_used16(vring, avail_event(vring), vring->last_avail - 1))

@@ -62,8 +62,9 @@ struct vblk_vring {
 	/* used_idx when it was last decided whether to signal. */
 	u16 signalled;
 	bool signalled_valid;
-	/* The guest has been asked to kick when it makes more available. */
+	/* The guest has been asked to kick when it makes more available; until it was told anything, it may kick or not. */
 	bool wants_kick;
+	bool kick_told;
 	/* Why the last call failed. */
 	const char *reason;
 };

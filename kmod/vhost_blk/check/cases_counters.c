@@ -2,6 +2,7 @@
 /* Counters in debugfs: that they are right, and that devices may go while they are read. */
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -141,6 +142,42 @@ static void run_broken(const struct disk *disk, const struct check_case *self)
 	guest_close(&guest);
 }
 
+static void expect_trace(const char *event, const char *text, unsigned least)
+{
+	unsigned saw = trace_count(event, text);
+
+	if (saw >= least)
+		return;
+	trace_end();
+	fail("trace: expected %u lines of %s with \"%s\", saw %u", least, event, text, saw);
+}
+
+static void run_trace(const struct disk *disk, const struct check_case *self)
+{
+	unsigned kicks;
+	char owner[32];
+	struct guest guest;
+
+	trace_begin();
+	snprintf(owner, sizeof(owner), "owner=%d vq=0", getpid());
+	guest_create(&guest, &self->options);
+	guest_attach(&guest, disk->fd);
+	for (unsigned i = 0; i < 3; i++)
+		do_one(&guest, (struct request_shape){ .type = VIRTIO_BLK_T_IN, .bytes = 4096 }, VIRTIO_BLK_S_OK);
+	guest.ring[0].avail->ring[3] = 0xffff;
+	ring_publish(&guest.ring[0], (uint16_t)(guest.ring[0].avail_idx + 1));
+	ring_kick_always(&guest.ring[0]);
+	hostile_expect_answer(&guest.ring[0]);
+	kicks = (unsigned)guest.ring[0].kicks;
+	guest_close(&guest);
+	expect_trace("vhost_blk_request_start:", owner, 3);
+	expect_trace("vhost_blk_request_finish:", "bytes=4096 status=0 used_len=4097", 3);
+	expect_trace("vhost_blk_kick:", owner, kicks);
+	expect_trace("vhost_blk_signal:", owner, 1);
+	expect_trace("vhost_blk_ring_broken:", "head", 1);
+	trace_end();
+}
+
 struct reader {
 	atomic_bool stop;
 	atomic_uint found;
@@ -194,6 +231,7 @@ void suite_add_counters(struct suite *suite)
 	suite_add(suite, GROUP_FULL | GROUP_QUICK, run_counts, "counters: what was done");
 	suite_add(suite, GROUP_FULL, run_suppressed, "counters: suppressed signals, depth")->options.num = 64;
 	suite_add(suite, GROUP_FULL, run_broken, "counters: a broken ring");
+	suite_add(suite, GROUP_FULL, run_trace, "tracepoints: requests, kicks, signals, a broken ring");
 	added = suite_add(suite, GROUP_LIFECYCLE, run_readers, "counters read while 60 devices come and go");
 	added->count = 60;
 	added->options = (struct guest_options){ .queues = 4, .num = 64, .event_idx = true };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Workers: their ioctls, which serves which queue, and queues that change to another one while requests are in flight. */
 #define _GNU_SOURCE
+#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -443,35 +444,100 @@ static void run_busyloop_ioctls(const struct disk *disk, const struct check_case
 	guest_close(&guest);
 }
 
-/* One request at a time with polling, with pauses longer than it: none is lost, and where it can poll, kicks are saved. */
+/* Waits until the device would be kicked for the next request: it sleeps, or is about to. */
+static void wait_for_sleep(const struct ring *ring)
+{
+	const uint16_t *event = (const uint16_t *)&ring->used->ring[ring->num];
+
+	for (unsigned waited = 0; waited < COMPLETION_MS; waited++) {
+		if (ring->event_idx ? le16toh(__atomic_load_n(event, __ATOMIC_ACQUIRE)) == ring->avail_idx :
+				      !(le16toh(__atomic_load_n(&ring->used->flags, __ATOMIC_ACQUIRE)) &
+					VRING_USED_F_NO_NOTIFY))
+			return;
+		usleep(1000);
+	}
+	fail("queue %u: expected an idle device to ask for kicks, saw none in %d s", ring->index, COMPLETION_MS / 1000);
+}
+
+/* A request for which nobody but guest and worker need a CPU. */
+static void ask_id(struct guest *guest, struct request *request)
+{
+	request_aim(request, &guest->memory, 0);
+	request_run(request, guest, 0);
+	request_expect(request, VIRTIO_BLK_S_OK);
+}
+
+/* One request at a time, with pauses until the device sleeps. Returns how many of them wanted a kick. */
+static unsigned long read_and_ask(struct guest *guest, struct request *request, struct request *id, unsigned count)
+{
+	struct ring *ring = &guest->ring[0];
+	unsigned long before = ring->kicks;
+
+	for (unsigned i = 0; i < count; i++) {
+		if (i % 50 < 25)
+			read_known(guest, request, 0);
+		else
+			ask_id(guest, id);
+		if (i % 50 == 49)
+			wait_for_sleep(ring);
+	}
+	return ring->kicks - before;
+}
+
+/* With polling no request is lost, and where it can poll, kicks are saved; without, each request wants its kick. */
 static void run_busyloop(const struct disk *disk, const struct check_case *self)
 {
-	struct request request;
+	struct request request, id;
+	unsigned long kicks;
 	struct guest guest;
+	unsigned rounds = 0;
 
 	guest_create(&guest, &self->options);
 	must("SET_VRING_BUSYLOOP_TIMEOUT", set_busyloop(&guest, 0, 3000));
 	guest_attach(&guest, disk->fd);
 	prepare_read(disk, &guest, &request);
-	for (unsigned i = 0; i < self->count; i++) {
-		read_known(&guest, &request, 0);
-		if (i % 50 == 49)
-			usleep(8000);
-	}
-	note("%u requests, %lu kicks", self->count, guest.ring[0].kicks);
-	if (get_nprocs() > 1 && guest.ring[0].kicks >= self->count)
-		fail("expected polling to save kicks, saw %lu for %u requests", guest.ring[0].kicks, self->count);
+	request_build(&id, &guest.memory,
+		      &(struct request_shape){ .type = VIRTIO_BLK_T_GET_ID, .bytes = VIRTIO_BLK_ID_BYTES });
+	/* On a machine whose CPUs are all wanted by others, polling gives way; not for ever. */
+	do
+		kicks = read_and_ask(&guest, &request, &id, self->count);
+	while (++rounds < 20 && kicks > self->count / 2);
+	note("%lu kicks for %u requests in round %u", kicks, self->count, rounds);
+	if (get_nprocs() > 1 && kicks > self->count / 2)
+		fail("expected polling to save kicks, saw %lu for %u requests", kicks, self->count);
 	must("no polling", set_busyloop(&guest, 0, 0));
-	/* The last idle time ends; then each request wants its kick. */
-	usleep(8000);
-	guest.ring[0].kicks = 0;
+	kicks = guest.ring[0].kicks;
 	for (unsigned i = 0; i < 20; i++) {
+		wait_for_sleep(&guest.ring[0]);
 		read_known(&guest, &request, 0);
-		usleep(2000);
 	}
-	if (guest.ring[0].kicks != 20)
-		fail("without polling: expected 20 kicks for 20 requests, saw %lu", guest.ring[0].kicks);
+	if (guest.ring[0].kicks - kicks != 20)
+		fail("without polling: expected 20 kicks for 20 requests, saw %lu", guest.ring[0].kicks - kicks);
 	guest_close(&guest);
+}
+
+/* Values that a parameter must not have change nothing. */
+static void run_parameters(const struct disk *disk, const struct check_case *self)
+{
+	static const struct {
+		const char *name, *value;
+	} bad[] = {
+		{ "weight", "0" },   { "weight", "1025" },	 { "weight", "many" },
+		{ "weight", "-1" },  { "busyloop_us", "10001" }, { "busyloop_us", "4294967296" },
+		{ "workers", "65" }, { "workers", "" },
+	};
+
+	(void)disk;
+	(void)self;
+	for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		unsigned before = parameter_get(bad[i].name);
+
+		if (!parameter_set(bad[i].name, bad[i].value))
+			fail("parameter %s: expected \"%s\" to be refused, saw success", bad[i].name, bad[i].value);
+		if (parameter_get(bad[i].name) != before)
+			fail("parameter %s: expected %u to stay, saw %u", bad[i].name, before,
+			     parameter_get(bad[i].name));
+	}
 }
 
 /* The 19th field of /proc/PID/stat; the second one, in parentheses, may hold blanks. */
@@ -533,7 +599,8 @@ void suite_add_workers(struct suite *suite)
 	suite_set_row(suite, first, ROW_WORKERS);
 	first = suite->count;
 	add(suite, GROUP_FULL, "polling: ioctls and their errors", run_busyloop_ioctls, 2, 64);
-	add(suite, GROUP_FULL | GROUP_QUICK, "polling: event_idx", run_busyloop, 1, 64)->count = 300;
+	add(suite, GROUP_FULL, "parameters: values that can not be", run_parameters, 1, 0);
+	add(suite, GROUP_FULL, "polling: event_idx", run_busyloop, 1, 64)->count = 300;
 	add(suite, GROUP_FULL, "polling: without event_idx", run_busyloop, 1, 64)->count = 300;
 	suite->cases[suite->count - 1].options.event_idx = false;
 	suite_set_row(suite, first, ROW_TUNE);

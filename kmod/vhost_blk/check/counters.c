@@ -3,16 +3,20 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "report.h"
 
 #define DEBUGFS "/sys/kernel/debug"
 #define FOLDER DEBUGFS "/vhost_blk"
+#define TRACEFS "/sys/kernel/tracing"
+#define INSTANCE TRACEFS "/instances/vhost-blk-check"
 
 void counters_require(void)
 {
@@ -113,4 +117,57 @@ unsigned parameter_get(const char *name)
 	if (!read_text(path, text, sizeof(text)))
 		fail_errno("can not read %s", path);
 	return (unsigned)strtoul(text, NULL, 10);
+}
+
+static int write_text(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	ssize_t written;
+
+	if (fd < 0)
+		return -1;
+	/* An empty value is a line, too. */
+	written = text[0] ? write(fd, text, strlen(text)) : write(fd, "\n", 1);
+	close(fd);
+	return written < 0 ? -1 : 0;
+}
+
+int parameter_set(const char *name, const char *value)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "/sys/module/vhost_blk/parameters/%s", name);
+	return write_text(path, value);
+}
+
+void trace_begin(void)
+{
+	if (access(TRACEFS "/instances", F_OK) && mount("tracefs", TRACEFS, "tracefs", 0, NULL))
+		skip("tracefs can not be mounted: %s", strerror(errno));
+	/* One that a check before this left behind. */
+	trace_end();
+	if (mkdir(INSTANCE, 0700))
+		skip("no tracing instance can be made: %s", strerror(errno));
+	if (write_text(INSTANCE "/events/vhost_blk/enable", "1"))
+		fail_errno("the tracepoints can not be enabled");
+}
+
+unsigned trace_count(const char *event, const char *text)
+{
+	FILE *file = fopen(INSTANCE "/trace", "re");
+	unsigned count = 0;
+	char line[512];
+
+	if (!file)
+		fail_errno("can not read " INSTANCE "/trace");
+	while (fgets(line, sizeof(line), file))
+		count += strstr(line, event) && strstr(line, text);
+	fclose(file);
+	return count;
+}
+
+void trace_end(void)
+{
+	write_text(INSTANCE "/events/vhost_blk/enable", "0");
+	rmdir(INSTANCE);
 }

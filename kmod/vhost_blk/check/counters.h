@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What the module tells in debugfs and in its parameters. */
+/* What the module tells in debugfs, in its parameters and by tracepoints. */
 #ifndef VHOST_BLK_CHECK_COUNTERS_H
 #define VHOST_BLK_CHECK_COUNTERS_H
 
@@ -28,7 +28,17 @@ void counters_word(const struct counters *counters, const char *name, char *word
 /* All latency buckets together. */
 unsigned long long counters_latencies(const struct counters *counters);
 
-/* A parameter of the loaded module. */
+/* A parameter of the loaded module; setting one returns 0 or -1. */
 unsigned parameter_get(const char *name);
+int parameter_set(const char *name, const char *value);
+
+/* Records the module's tracepoints in an instance of its own from here on; skips the case where there are none. */
+void trace_begin(void);
+
+/* How many lines so far hold both texts. */
+unsigned trace_count(const char *event, const char *text);
+
+/* Before the case ends, also with fail(). */
+void trace_end(void);
 
 #endif
