@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Backend and I/O that the request parser calls, checked for what a disk may rely on. */
+/* A kind of backend, checked for what one may rely on, in place of backend.c, bdev.c, file.c and io.c. */
 #include "disk.h"
 
 #include "../backend.h"
 #include "../data.h"
 #include "../io.h"
-#include "../worker.h"
+#include "../uapi/vhost_blk.h"
 #include "owner.h"
 
-struct block_device disk;
+#define MAX_RANGE_SECTORS 128
 
 static struct {
 	struct vblk_io *io;
@@ -16,13 +16,8 @@ static struct {
 } waiting[DISK_MAX_IN_FLIGHT];
 
 static unsigned int nr_waiting;
-
-void disk_reset(unsigned int block, u64 sectors)
-{
-	disk.block = block;
-	disk.sectors = sectors;
-	nr_waiting = 0;
-}
+static struct block_device disk;
+static u64 disk_sectors;
 
 unsigned int disk_waiting(void)
 {
@@ -38,18 +33,24 @@ void disk_end(unsigned int which, int error)
 	io->done(io);
 }
 
-bool vblk_backend_allows(const struct vblk_backend *backend, bool write, u64 sector, u64 bytes)
+static bool is_within(u64 sector, u64 bytes)
 {
-	u64 block = backend->bdev->block;
-
-	if (bytes % block || sector % (block >> SECTOR_SHIFT))
-		return false;
-	return sector <= disk.sectors && bytes >> SECTOR_SHIFT <= disk.sectors - sector;
+	return !(bytes % disk.block) && !(sector % (disk.block >> SECTOR_SHIFT)) && sector <= disk_sectors &&
+	       bytes >> SECTOR_SHIFT <= disk_sectors - sector;
 }
 
-void vblk_backend_id(const struct vblk_backend *backend, char *id, size_t len)
+bool vblk_backend_allows(const struct vblk_backend *backend, bool write, u64 sector, u64 bytes)
 {
-	memset(id, 'i', len);
+	return is_within(sector, bytes);
+}
+
+void vblk_backend_limits(const struct vblk_backend *backend, struct vhost_blk_limits *limits)
+{
+	memset(limits, 0, sizeof(*limits));
+	limits->max_discard_sectors = MAX_RANGE_SECTORS;
+	limits->max_discard_seg = VHOST_BLK_MAX_RANGE_SEGS;
+	limits->max_write_zeroes_sectors = MAX_RANGE_SECTORS;
+	limits->max_write_zeroes_seg = 1;
 }
 
 void vblk_io_begin(struct vblk_io *io, void (*done)(struct vblk_io *io))
@@ -66,6 +67,16 @@ static void submit(struct vblk_io *io)
 {
 	fuzz_assert(nr_waiting && waiting[nr_waiting - 1].io == io && !waiting[nr_waiting - 1].submitted);
 	waiting[nr_waiting - 1].submitted = true;
+}
+
+void vblk_io_end(struct vblk_io *io)
+{
+	fuzz_assert(nr_waiting && waiting[nr_waiting - 1].io == io && waiting[nr_waiting - 1].submitted);
+}
+
+static struct vblk_layout disk_layout(const struct vblk_backend *backend, u64 sector, u32 bytes)
+{
+	return vblk_layout_of(&disk);
 }
 
 /* One page of a request, as the disk would use it. */
@@ -87,36 +98,62 @@ static void transfer_vec(const struct bio_vec *vec, bool write)
 		sum += page->bytes[vec->bv_offset + i];
 }
 
-void vblk_io_transfer(struct vblk_io *io, const struct vblk_data *data, struct block_device *bdev, sector_t sector,
-		      blk_opf_t opf)
+static void disk_transfer(const struct vblk_backend *backend, struct vblk_io *io, struct vblk_data *data, u64 sector,
+			  unsigned int flags)
 {
-	bool write = opf & REQ_OP_WRITE;
+	bool write = flags & VBLK_WRITE;
 	u64 bytes = 0;
 	unsigned int i;
 
 	submit(io);
 	fuzz_assert(data->nr && data->to_guest == !write);
 	for (i = 0; i < data->nr; i++) {
-		/* A disk takes whole blocks, and in place only what its DMA can reach. */
+		/* What its DMA can not reach has been bounced. */
 		if (!data->bounced)
-			fuzz_assert(!(data->vecs[i].bv_offset & queue_dma_alignment(bdev)));
+			fuzz_assert(!(data->vecs[i].bv_offset & queue_dma_alignment(&disk)));
 		transfer_vec(&data->vecs[i], write);
 		bytes += data->vecs[i].bv_len;
 	}
-	fuzz_assert(!(bytes % bdev->block) && !(sector % (bdev->block >> SECTOR_SHIFT)));
-	fuzz_assert(sector <= disk.sectors && bytes >> SECTOR_SHIFT <= disk.sectors - sector);
+	fuzz_assert(bytes == data->bytes && is_within(sector, bytes));
 }
 
-void vblk_io_flush(struct vblk_io *io, struct block_device *bdev)
+static void disk_flush(const struct vblk_backend *backend, struct vblk_io *io)
 {
 	submit(io);
 }
 
-void vblk_io_end(struct vblk_io *io)
+static void disk_discard(const struct vblk_backend *backend, struct vblk_io *io, const struct vblk_range *ranges,
+			 unsigned int nr, bool secure)
 {
-	fuzz_assert(nr_waiting && waiting[nr_waiting - 1].io == io && waiting[nr_waiting - 1].submitted);
+	unsigned int i;
+
+	submit(io);
+	fuzz_assert(nr && nr <= VHOST_BLK_MAX_RANGE_SEGS && !secure);
+	for (i = 0; i < nr; i++)
+		fuzz_assert(ranges[i].sectors <= MAX_RANGE_SECTORS &&
+			    is_within(ranges[i].sector, (u64)ranges[i].sectors << SECTOR_SHIFT));
 }
 
-void vblk_worker_queue(struct vblk_worker *worker, struct vblk_work *work)
+static void disk_zero(const struct vblk_backend *backend, struct vblk_io *io, const struct vblk_range *range,
+		      unsigned int flags)
 {
+	submit(io);
+	fuzz_assert(range->sectors && range->sectors <= MAX_RANGE_SECTORS &&
+		    is_within(range->sector, (u64)range->sectors << SECTOR_SHIFT));
+}
+
+void disk_reset(unsigned int block, u64 sectors, struct vblk_backend *backend)
+{
+	static const struct vblk_backend_ops ops = {
+		.layout = disk_layout,
+		.transfer = disk_transfer,
+		.flush = disk_flush,
+		.discard = disk_discard,
+		.zero = disk_zero,
+	};
+
+	disk.block = block;
+	disk_sectors = sectors;
+	nr_waiting = 0;
+	backend->ops = &ops;
 }

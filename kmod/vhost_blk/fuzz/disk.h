@@ -4,20 +4,18 @@
 
 #include "shim.h"
 
-struct vblk_io;
+struct vblk_backend;
 
-/* The disk behind the requests, in place of backend.c and io.c: what is submitted waits until it is told to end. */
+/* The disk behind the requests: what it is asked for is checked, and waits until it is told to end. */
 #define DISK_MAX_IN_FLIGHT 1024
 
-extern struct block_device disk;
+/* disk_reset() - forget all; @backend is to be this disk, of @sectors in blocks of @block bytes */
+void disk_reset(unsigned int block, u64 sectors, struct vblk_backend *backend);
 
-/* Forget all. */
-void disk_reset(unsigned int block, u64 sectors);
-
-/* How many requests wait. */
+/* disk_waiting() - how many requests wait */
 unsigned int disk_waiting(void);
 
-/* End one of them, with an error or 0. */
+/* disk_end() - end one of them, with an error or 0 */
 void disk_end(unsigned int which, int error);
 
 #endif

@@ -26,6 +26,8 @@ struct input {
 	__u16 avail;
 	__u16 used;
 	__u16 sectors;
+	__u16 log;
+	__u64 log_gpa;
 	__u16 nr_steps;
 	struct input_region region[INPUT_MAX_REGIONS];
 } __attribute__((packed));
@@ -37,6 +39,9 @@ struct input {
 #define INPUT_READ_ONLY		(1 << 4)
 /* After each access of the module a step is taken that may change a byte. */
 #define INPUT_MUTATE		(1 << 5)
+#define INPUT_RANGES		(1 << 6)
+#define INPUT_LOG		(1 << 7)
+#define INPUT_LOG_USED		(1 << 8)
 
 /* A step is a byte, of which the lower three bits tell what, and what they say further bytes. */
 enum input_step {
@@ -44,7 +49,7 @@ enum input_step {
 	STEP_TAKE,
 	/* The same, as often as the byte behind it says. */
 	STEP_TAKE_MANY,
-	/* End a request: which, and whether in error. */
+	/* End a request: which; bit 7: with an error, and bit 6: one that says that the disk can not. */
 	STEP_END,
 	STEP_PUBLISH,
 	/* The driver's index goes on by the byte. */

@@ -31,6 +31,47 @@ static bool owner_bytes(u64 address, u8 *to, size_t len)
 	return true;
 }
 
+static bool is_valid(const struct vhost_memory_region *region)
+{
+	u64 last = region->memory_size - 1;
+
+	return region->memory_size && region->guest_phys_addr + last >= region->guest_phys_addr &&
+	       /* Its end, too, is an address. */
+	       region->guest_phys_addr + last != UINT64_MAX &&
+	       access_ok((void *)region->userspace_addr, region->memory_size);
+}
+
+static bool overlap(const struct vhost_memory_region *a, const struct vhost_memory_region *b)
+{
+	return a->guest_phys_addr <= b->guest_phys_addr + b->memory_size - 1 &&
+	       b->guest_phys_addr <= a->guest_phys_addr + a->memory_size - 1;
+}
+
+void model_check_mem(const struct vhost_memory_region *region, unsigned int nr, const struct vblk_mem *mem)
+{
+	bool valid = true;
+	unsigned int i, j;
+
+	for (i = 0; i < nr; i++)
+		if (!is_valid(&region[i]))
+			valid = false;
+	for (i = 0; valid && i < nr; i++)
+		for (j = 0; j < i; j++)
+			if (overlap(&region[i], &region[j]))
+				valid = false;
+	fuzz_assert(valid == !!mem);
+}
+
+void model_check_answer(const struct vblk_vring *vring, u16 head, u64 writable)
+{
+	u8 bytes[8];
+
+	if (!owner_bytes((u64)vring->used + 4 + 8 * ((u16)(vring->used_idx - 1) % vring->num), bytes, sizeof(bytes)))
+		return;
+	fuzz_assert(number(bytes, 4, vring->little_endian) == head);
+	fuzz_assert(number(bytes + 4, 4, vring->little_endian) <= writable);
+}
+
 static bool guest_byte(const struct vblk_mem *mem, u64 gpa, u8 *to)
 {
 	unsigned int i;

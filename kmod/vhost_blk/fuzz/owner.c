@@ -64,6 +64,16 @@ bool owner_may_access(u64 address, u64 len, bool write)
 	return false;
 }
 
+bool owner_may_pin(u64 page, bool write)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr_allowed; i++)
+		if (page < allowed[i].end && allowed[i].start < page + PAGE_SIZE && (allowed[i].write || !write))
+			return true;
+	return false;
+}
+
 static void call_hook(void)
 {
 	if (owner_hook)
@@ -103,6 +113,7 @@ int pin_user_pages_fast(unsigned long start, int nr, unsigned int flags, struct 
 
 	fuzz_assert(nr > 0 && !offset_in_page(start));
 	for (i = 0; i < nr && owner_mapped(start + i * PAGE_SIZE, PAGE_SIZE); i++) {
+		fuzz_assert(owner_may_pin(start + i * PAGE_SIZE, flags & FOLL_WRITE));
 		pages[i] = malloc(sizeof(*pages[i]));
 		*pages[i] = (struct page) {
 			.bytes = owner_memory + (start + i * PAGE_SIZE - OWNER_BASE),
@@ -114,13 +125,19 @@ int pin_user_pages_fast(unsigned long start, int nr, unsigned int flags, struct 
 	return i ? i : -EFAULT;
 }
 
+void unpin_user_page(struct page *page)
+{
+	fuzz_assert(page->address && (!page->dirty || page->writable));
+	free(page);
+}
+
 void unpin_user_pages_dirty_lock(struct page **pages, unsigned long nr, bool dirty)
 {
 	unsigned long i;
 
 	for (i = 0; i < nr; i++) {
-		fuzz_assert(pages[i]->address && (!dirty || pages[i]->writable));
-		free(pages[i]);
+		pages[i]->dirty |= dirty;
+		unpin_user_page(pages[i]);
 	}
 }
 

@@ -31,6 +31,9 @@ void owner_allow(u64 address, u64 len, bool write);
 /* Whether all of a range lies in one that owner_allow() was given. */
 bool owner_may_access(u64 address, u64 len, bool write);
 
+/* The same for a page of which the range is only a part. */
+bool owner_may_pin(u64 page, bool write);
+
 /* Whether all of a range is mapped. */
 bool owner_mapped(u64 address, u64 len);
 

@@ -20,6 +20,7 @@
 #define HEADER 0x2000
 #define STATUS 0x2100
 #define DATA 0x3000
+#define LOG 0x6000
 
 struct seed {
 	struct input input;
@@ -61,6 +62,7 @@ static void begin(struct seed *seed, u16 flags)
 		.avail = AVAIL,
 		.used = USED,
 		.sectors = 1024,
+		.log = LOG,
 		.region[0] = { GPA, MEMORY, 0 },
 	};
 	seed->table = DESC;
@@ -78,6 +80,9 @@ static void header(struct seed *seed, u32 type, u64 sector)
 {
 	put(seed, HEADER, type, 4);
 	put(seed, HEADER + 8, sector, 8);
+	/* A segment, should it be one for ranges; those are always little-endian. */
+	seed->memory[DATA] = 16;
+	seed->memory[DATA + 8] = 8;
 }
 
 /* The chains from head 0 to @count are made available, taken, ended and told. */
@@ -130,26 +135,82 @@ static void pieces(struct seed *seed, u64 gpa, u32 len, u32 each, u16 flags)
 static void chain(struct seed *seed, u32 type, enum layout layout)
 {
 	bool write = type == VIRTIO_BLK_T_OUT;
-	u32 bytes = write || type == VIRTIO_BLK_T_IN ? 4096 : type == VIRTIO_BLK_T_GET_ID ? 20 : 0;
+	bool range = type == VIRTIO_BLK_T_DISCARD || type == VIRTIO_BLK_T_WRITE_ZEROES;
+	u32 id = layout == ODD_PIECES ? 10 : 20;
+	u32 bytes = write || type == VIRTIO_BLK_T_IN ? 4096 : type == VIRTIO_BLK_T_GET_ID ? id : range ? 16 : 0;
 	u32 each = layout == MANY_PIECES ? 1024 : layout == ODD_PIECES ? 777 : 4096;
 
 	pieces(seed, GPA + HEADER, 16, layout == SPLIT_HEADER ? 6 : 16, 0);
-	if (layout == STATUS_IN_DATA && !write) {
+	if (layout == STATUS_IN_DATA && !write && !range) {
 		desc(seed, GPA + DATA, bytes + 1, VRING_DESC_F_WRITE);
 		return;
 	}
-	pieces(seed, GPA + DATA, bytes, each, write ? 0 : VRING_DESC_F_WRITE);
+	pieces(seed, GPA + DATA, bytes, each, write || range ? 0 : VRING_DESC_F_WRITE);
 	desc(seed, GPA + STATUS, 1, VRING_DESC_F_WRITE);
 }
 
-static int write_all(const char *folder)
+/* Tables of guest memory at the edge of what is allowed, on both sides of it. */
+static int write_tables(const char *folder)
+{
+	static const struct input_region tables[][2] = {
+		{ { GPA, 0x4000, 0 }, { GPA + 0x4000, 0x4000, 0x4000 } },
+		{ { GPA + 0x3fff, 0x4000, 0x4000 }, { GPA, 0x4000, 0 } },
+		{ { GPA, MEMORY, 0 }, { -0x4000ULL, 0x3fff, 0 } },
+		{ { GPA, MEMORY, 0 }, { -0x4000ULL, 0x4000, 0 } },
+		{ { GPA, MEMORY, 0 }, { -0x4000ULL, 0x4001, 0 } },
+		{ { GPA, MEMORY, 0 }, { 0, 1ULL << 46, 0 } },
+		{ { GPA, MEMORY, 0 }, { 2 * GPA, 0, 0 } },
+		{ { GPA, MEMORY, 0 }, { 2 * GPA, MEMORY, 1ULL << 47 } },
+	};
+	struct seed seed;
+	char name[64];
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(tables); i++) {
+		begin(&seed, INPUT_LITTLE_ENDIAN);
+		seed.input.nr_regions = 2;
+		memcpy(seed.input.region, tables[i], sizeof(tables[i]));
+		header(&seed, VIRTIO_BLK_T_IN, 8);
+		chain(&seed, VIRTIO_BLK_T_IN, PLAIN);
+		script(&seed, 1);
+		snprintf(name, sizeof(name), "table%u", i);
+		if (write_seed(folder, name, &seed))
+			return 1;
+	}
+	return 0;
+}
+
+/* Memory that the owner has told of, but of which only a part is mapped. */
+static int write_holes(const char *folder)
+{
+	static const u32 lengths[] = { 4096, 8192, 65536 };
+	struct seed seed;
+	char name[64];
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(lengths); i++) {
+		begin(&seed, INPUT_LITTLE_ENDIAN);
+		seed.input.region[0].size = 4 * MEMORY;
+		header(&seed, VIRTIO_BLK_T_IN, 8);
+		desc(&seed, GPA + HEADER, 16, VRING_DESC_F_NEXT);
+		desc(&seed, GPA + MEMORY - 2048, lengths[i], VRING_DESC_F_NEXT | VRING_DESC_F_WRITE);
+		desc(&seed, GPA + STATUS, 1, VRING_DESC_F_WRITE);
+		script(&seed, 1);
+		snprintf(name, sizeof(name), "hole%u", lengths[i]);
+		if (write_seed(folder, name, &seed))
+			return 1;
+	}
+	return 0;
+}
+
+static int write_requests(const char *folder)
 {
 	static const u32 types[] = {
 		VIRTIO_BLK_T_IN, VIRTIO_BLK_T_OUT, VIRTIO_BLK_T_FLUSH, VIRTIO_BLK_T_GET_ID, VIRTIO_BLK_T_DISCARD,
 		VIRTIO_BLK_T_WRITE_ZEROES, 77,
 	};
 	static const u16 flags[] = {
-		INPUT_LITTLE_ENDIAN | INPUT_CAN_FLUSH, 0, INPUT_LITTLE_ENDIAN | INPUT_EVENT_IDX,
+		INPUT_LITTLE_ENDIAN | INPUT_CAN_FLUSH | INPUT_RANGES, INPUT_LOG | INPUT_LOG_USED, INPUT_LITTLE_ENDIAN | INPUT_EVENT_IDX,
 		INPUT_LITTLE_ENDIAN | INPUT_INDIRECT, INPUT_INDIRECT | INPUT_EVENT_IDX | INPUT_READ_ONLY,
 		INPUT_LITTLE_ENDIAN | INPUT_INDIRECT | INPUT_MUTATE,
 	};
@@ -188,5 +249,5 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: %s FOLDER\n", argv[0]);
 		return 64;
 	}
-	return write_all(argv[1]);
+	return write_requests(argv[1]) || write_tables(argv[1]) || write_holes(argv[1]);
 }

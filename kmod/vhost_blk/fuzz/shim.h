@@ -34,6 +34,7 @@ typedef u32 blk_opf_t;
 #define noinline __attribute__((noinline))
 #define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
+#define __maybe_unused __attribute__((unused))
 #define BIT(n) (1UL << (n))
 #define BIT_ULL(n) (1ULL << (n))
 #define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
@@ -52,6 +53,9 @@ typedef u32 blk_opf_t;
 #define smp_mb() ((void)0)
 #define smp_rmb() ((void)0)
 #define smp_wmb() ((void)0)
+#define le16_to_cpu(value) ((u16)(value))
+#define le32_to_cpu(value) ((u32)(value))
+#define le64_to_cpu(value) ((u64)(value))
 #define IS_ERR(pointer) ((uintptr_t)(pointer) >= (uintptr_t)-4095)
 #define ERR_PTR(error) ((void *)(intptr_t)(error))
 #define PTR_ERR(pointer) ((int)(intptr_t)(pointer))
@@ -77,7 +81,7 @@ bool access_ok(const void *from, size_t len);
 #define __copy_from_user(to, from, len) fuzz_read(to, from, len)
 #define __copy_to_user(to, from, len) fuzz_write(to, from, len)
 #define get_user(x, from) ({						\
-	typeof(*(from)) value_ = 0;					\
+	typeof((typeof(*(from)))0) value_ = 0;			\
 	int ret_ = fuzz_read(&value_, from, sizeof(value_)) ? -EFAULT : 0; \
 	(x) = value_;							\
 	ret_;								\
@@ -118,6 +122,7 @@ bool fuzz_no_memory(void);
 
 #define PAGE_SHIFT 12
 #define PAGE_SIZE 4096UL
+#define PAGE_MASK (~(PAGE_SIZE - 1))
 #define offset_in_page(address) ((unsigned long)(address) & (PAGE_SIZE - 1))
 #define FOLL_WRITE 1
 struct page {
@@ -125,6 +130,7 @@ struct page {
 	/* Where the owner has it, 0: allocated. */
 	u64 address;
 	bool writable;
+	bool dirty;
 };
 
 struct bio_vec {
@@ -135,28 +141,33 @@ struct bio_vec {
 
 int pin_user_pages_fast(unsigned long start, int nr, unsigned int flags, struct page **pages);
 void unpin_user_pages_dirty_lock(struct page **pages, unsigned long nr, bool dirty);
+void unpin_user_page(struct page *page);
+#define unpin_user_pages(pages, nr) unpin_user_pages_dirty_lock(pages, nr, false)
+#define PageDirty(page) ((page)->dirty)
+#define set_page_dirty_lock(page) ((void)((page)->dirty = true))
 struct page *alloc_page(gfp_t gfp);
 void __free_page(struct page *page);
 #define page_address(page) ((void *)(page)->bytes)
+#define kmap_local_page(page) page_address(page)
+#define kunmap_local(address) ((void)(address))
+
+static inline void set_bit(unsigned int nr, void *bits)
+{
+	((u8 *)bits)[nr / 8] |= 1 << nr % 8;
+}
 
 struct block_device {
 	unsigned int block;
-	u64 sectors;
 };
 
 #define SECTOR_SHIFT 9
 #define SECTOR_SIZE 512
-#define REQ_OP_READ 0
-#define REQ_OP_WRITE 1
-#define REQ_SYNC (1 << 8)
-#define REQ_FUA (1 << 9)
-#define REQ_PREFLUSH (1 << 10)
 #define bdev_logical_block_size(bdev) ((bdev)->block)
 #define bdev_get_queue(bdev) (bdev)
 #define queue_dma_alignment(queue) 3U
 
 typedef struct { int counter; } atomic_t;
-#define atomic_set(atomic, value) ((atomic)->counter = (value))
+#define atomic_inc(atomic) ((atomic)->counter++)
 
 struct llist_node {
 	struct llist_node *next;
@@ -173,11 +184,24 @@ static inline bool llist_add(struct llist_node *node, struct llist_head *head)
 	return !node->next;
 }
 
-#define rcu_read_lock() ((void)0)
-#define rcu_read_unlock() ((void)0)
+/* What the module's structures hold, but the parsers do not use. */
+struct bio {};
+struct delayed_work {};
+struct list_head {};
 struct mutex {};
 struct ratelimit_state {};
+struct rb_root {};
+struct rw_semaphore {};
+typedef struct {} spinlock_t;
 typedef struct {} wait_queue_head_t;
 typedef struct {} wait_queue_entry_t;
+#define list_empty_careful(list) true
+struct eventfd_ctx;
+#define eventfd_signal(ctx) ((void)(ctx))
+
+/* In place of trace.h. */
+#define VHOST_BLK_TRACE_H
+#define trace_vhost_blk_request_start(request, type, sector) ((void)0)
+#define trace_vhost_blk_request_finish(request, status, used_len) ((void)0)
 
 #endif

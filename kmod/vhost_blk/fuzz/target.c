@@ -6,6 +6,7 @@
 
 #include <linux/vhost_types.h>
 
+#include "../device.h"
 #include "../request.h"
 #include "../vq.h"
 #include "disk.h"
@@ -16,6 +17,9 @@
 /* As in vq.c. */
 #define MAX_BYTES_IN_FLIGHT (64ULL << 20)
 
+#define RANGE_FEATURES	(BIT_ULL(VIRTIO_BLK_F_DISCARD) | BIT_ULL(VIRTIO_BLK_F_WRITE_ZEROES) | \
+			 BIT_ULL(VIRTIO_BLK_F_SECURE_ERASE))
+
 static struct {
 	const u8 *steps;
 	size_t left;
@@ -23,8 +27,11 @@ static struct {
 	unsigned int until_no_memory;
 } script;
 
+static struct vblk_dev device;
 static struct vblk_vq vq;
 static bool mutating;
+/* Of each request in flight. */
+static u64 writable[VHOST_BLK_MAX_VRING_NUM];
 
 void fuzz_failed(const char *condition, const char *file, int line)
 {
@@ -41,6 +48,16 @@ int vblk_vq_broken(struct vblk_vq *queue, const char *reason)
 {
 	queue->vring.reason = reason;
 	return -EPROTO;
+}
+
+void vblk_vq_done(struct vblk_vq *queue, struct llist_node *node)
+{
+	llist_add(node, &queue->done);
+}
+
+void vblk_vq_serial(const struct vblk_vq *queue, char *id)
+{
+	memset(id, 'i', VIRTIO_BLK_ID_BYTES);
 }
 
 static u8 next_byte(void)
@@ -75,11 +92,23 @@ static void give_up(int ret)
 }
 
 /* One answer is one used element. */
-static void check_answer(int ret, u16 used_before, unsigned int answers)
+static void check_answer(int ret, u16 head, u16 used_before, unsigned int answers)
 {
 	if (!ret)
 		fuzz_assert((u16)(vq.vring.used_idx - used_before) == answers);
+	if (!ret && answers && !mutating)
+		model_check_answer(&vq.vring, head, writable[head]);
 	give_up(ret);
+}
+
+static u64 writable_bytes(const struct vblk_chain *chain)
+{
+	unsigned int i;
+	u64 sum = 0;
+
+	for (i = 0; i < chain->writable; i++)
+		sum += chain->seg[chain->readable + i].len;
+	return sum;
 }
 
 static int next_chain(void)
@@ -125,22 +154,29 @@ static bool take(void)
 		return false;
 	}
 	used = vq.vring.used_idx;
+	/* The same head again breaks the ring. */
+	if (!vq.requests[vq.chain->head].in_flight)
+		writable[vq.chain->head] = writable_bytes(vq.chain);
 	ret = vblk_request_start(&vq, vq.chain);
 	fuzz_assert(vq.in_flight == disk_waiting());
 	fuzz_assert(!ret || vq.in_flight == in_flight);
-	check_answer(ret, used, vq.in_flight == in_flight);
+	check_answer(ret, vq.chain->head, used, vq.in_flight == in_flight);
 	return !ret;
 }
 
 static void end_one(unsigned int which, int error)
 {
 	struct vblk_request *request;
+	unsigned int in_flight = vq.in_flight;
 	u16 used = vq.vring.used_idx;
+	int ret;
 
 	disk_end(which, error);
 	request = container_of(vq.done.first, struct vblk_request, done);
 	vq.done.first = NULL;
-	check_answer(vblk_request_finish(request), used, 1);
+	ret = vblk_request_finish(request);
+	/* It may go on in another way instead. */
+	check_answer(ret, request->head, used, in_flight - vq.in_flight);
 	fuzz_assert(vq.in_flight == disk_waiting());
 }
 
@@ -156,7 +192,7 @@ static void publish(void)
 
 static void make_available(u8 count)
 {
-	u64 offset = (u64)vq.vring.avail + offsetof(struct vring_avail, idx) - OWNER_BASE;
+	u64 offset = vq.vring.addr[VBLK_AREA_AVAIL] + offsetof(struct vring_avail, idx) - OWNER_BASE;
 	u16 idx;
 
 	if (offset > OWNER_SIZE - sizeof(idx))
@@ -174,6 +210,11 @@ static void drain(void)
 	fuzz_assert(!vq.in_flight && !vq.bytes_in_flight);
 }
 
+static int end_error(u8 byte)
+{
+	return byte & 0x80 ? byte & 0x40 ? -EOPNOTSUPP : -EIO : 0;
+}
+
 static void step(void)
 {
 	u8 byte = next_byte();
@@ -189,7 +230,7 @@ static void step(void)
 		break;
 	case STEP_END:
 		if (disk_waiting())
-			end_one(next_byte() % disk_waiting(), byte & 0x80 ? -EIO : 0);
+			end_one(next_byte() % disk_waiting(), end_error(byte));
 		break;
 	case STEP_PUBLISH:
 		publish();
@@ -227,6 +268,9 @@ static struct vblk_mem *create_mem(const struct input *input)
 	mem = vblk_mem_create((const struct vhost_memory *)OWNER_ARGUMENT);
 	owner_set_argument(NULL, 0);
 	if (IS_ERR(mem))
+		mem = NULL;
+	model_check_mem(table.region, table.head.nregions, mem);
+	if (!mem)
 		return NULL;
 	for (i = 0; i < table.head.nregions; i++)
 		owner_allow(table.region[i].userspace_addr, table.region[i].memory_size, true);
@@ -240,23 +284,46 @@ static void set_ring(const struct input *input)
 	memset(vring, 0, sizeof(*vring));
 	vring->num = 1U << input->log_num % 11;
 	/* As aligned as VHOST_SET_VRING_ADDR wants it. */
-	vring->desc = (struct vring_desc *)(OWNER_BASE + (input->desc & ~15));
-	vring->avail = (struct vring_avail *)(OWNER_BASE + (input->avail & ~1));
-	vring->used = (struct vring_used *)(OWNER_BASE + (input->used & ~3));
+	vring->addr[VBLK_AREA_DESC] = OWNER_BASE + (input->desc & ~15);
+	vring->addr[VBLK_AREA_AVAIL] = OWNER_BASE + (input->avail & ~1);
+	vring->addr[VBLK_AREA_USED] = OWNER_BASE + (input->used & ~3);
+	vring->placed = true;
+	vring->log = &vq.log;
 	vring->event_idx = input->flags & INPUT_EVENT_IDX;
 	vring->indirect = input->flags & INPUT_INDIRECT;
 	vring->little_endian = input->flags & INPUT_LITTLE_ENDIAN;
 	vring->last_avail = input->last_avail;
-	owner_allow((u64)vring->desc, 16 * vring->num, false);
-	owner_allow((u64)vring->avail, 4 + 2 * (vring->num + 1), false);
-	owner_allow((u64)vring->used, 4 + 8 * vring->num + 2, true);
+	owner_allow(vring->addr[VBLK_AREA_DESC], 16 * vring->num, false);
+	owner_allow(vring->addr[VBLK_AREA_AVAIL], 4 + 2 * (vring->num + 1), false);
+	owner_allow(vring->addr[VBLK_AREA_USED], 4 + 8 * vring->num + 2, true);
+}
+
+/* The owner says where the log begins, and the guest's addresses how far it goes: up to the last of them. */
+static void set_log(const struct input *input)
+{
+	struct vblk_log *log = &vq.log;
+	size_t used = vblk_vring_used_bytes(&vq.vring);
+	unsigned int i;
+
+	log->based = input->flags & (INPUT_LOG | INPUT_LOG_USED);
+	log->base = (void *)(OWNER_BASE + input->log);
+	log->mem = vq.mem;
+	log->all = input->flags & INPUT_LOG && !vblk_log_check_mem(log, vq.mem);
+	vq.vring.log_gpa = input->log_gpa;
+	vq.vring.log_used = input->flags & INPUT_LOG_USED && !vblk_log_check(log, input->log_gpa, used);
+	for (i = 0; log->all && vq.mem && i < vq.mem->nr; i++)
+		owner_allow((u64)log->base + (vq.mem->region[i].gpa >> 15), (vq.mem->region[i].size >> 15) + 2, true);
+	if (vq.vring.log_used)
+		owner_allow((u64)log->base + (input->log_gpa >> 15), (used >> 15) + 2, true);
 }
 
 static void run(const struct input *input)
 {
 	set_ring(input);
-	disk_reset(512U << input->log_block % 4, input->sectors);
-	vq.backend.bdev = &disk;
+	set_log(input);
+	disk_reset(512U << input->log_block % 4, input->sectors, &vq.backend);
+	device.features = input->flags & INPUT_RANGES ? RANGE_FEATURES : 0;
+	vq.dev = &device;
 	vq.can_flush = input->flags & INPUT_CAN_FLUSH;
 	vq.read_only = input->flags & INPUT_READ_ONLY;
 	vq.requests = calloc(vq.vring.num, sizeof(*vq.requests));
