@@ -73,6 +73,7 @@ static void run_in_flight(const struct disk *disk, const struct check_case *self
 	first = guest.memory.region[1].hva;
 	second = another_place(&guest);
 	guest_attach(&guest, disk->fd);
+	ring_wait_first(&guest.ring[0]);
 	move_data(&guest, second);
 	for (unsigned answered = 0; answered < FLYING;) {
 		ring_wait(&guest.ring[0]);
