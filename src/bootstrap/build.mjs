@@ -32,6 +32,8 @@ await build({
   platform: 'node',
   target: 'node20',
   sourcemap: true,
+  minifyWhitespace: true,
+  minifySyntax: true,
   chunkNames: 'chunks/[name]-[hash]',
   external: ['ssh2', 'cpu-features'],
   loader: { '.node': 'empty' },

@@ -1,8 +1,8 @@
-import { shellQuote } from '../lib/shell.ts';
+import { effectiveUser, shellQuote } from '../lib/shell.ts';
 import type { Payload } from '../resources/kind.ts';
 
 /** Where a host keeps jobs: root's folder, or the login user's where nothing becomes root. */
-export const jobPaths = `if [ "$(id -u)" = 0 ]; then job_base=/var/lib/blkfleet job_lock=/run/blkfleet
+export const jobPaths = `${effectiveUser}if [ "$bf_uid" = 0 ]; then job_base=/var/lib/blkfleet job_lock=/run/blkfleet
 else job_base=\${XDG_STATE_HOME:-$HOME/.local/state}/blkfleet job_lock=$job_base; fi
 `;
 
@@ -150,7 +150,7 @@ job_make() {
   for job_d in "$job_base" "$job_base/jobs" "$job_lock"; do
     mkdir -p -m 0700 "$job_d" 2>/dev/null
     job_u=$(stat -c %u "$job_d" 2>/dev/null) || return 1
-    if [ -L "$job_d" ] || [ "$job_u" != "$(id -u)" ]; then job_fail "$job_d is not ours"; fi
+    if [ -L "$job_d" ] || [ "$job_u" != "$bf_uid" ]; then job_fail "$job_d is not ours"; fi
   done
   mkdir "$job" && mkdir "$job/steps" "$job/payload"
 }
@@ -182,7 +182,7 @@ BF_END
     const user = step.user ? '$job_user' : '-';
     plan.push(`"${index} ${Math.max(1, Math.round(step.deadline))} ${user} ${step.guard ? 1 : 0}"`);
   }
-  chunks.push(`job_user=-; [ "$(id -u)" = 0 ] && [ "\${SUDO_USER-root}" != root ] && job_user=$SUDO_USER
+  chunks.push(`job_user=-; [ "$bf_uid" = 0 ] && [ "\${SUDO_USER-root}" != root ] && job_user=$SUDO_USER
 ${files.join('')}printf '%s\\n' ${plan.join(' ')} > "$job/plan" || job_full
 ${writeFile('run.sh', runner)}${writeFile('meta.new', job.meta)}head -c ${SPARE} /dev/zero > "$job/spare" || job_full
 : > "$job/steps.done" && : > "$job/log" || job_full

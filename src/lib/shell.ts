@@ -13,3 +13,9 @@ export function shellQuote(word: string): string {
 export function shellWords(words: readonly string[]): string {
   return words.map(shellQuote).join(' ');
 }
+
+/** sh text that sets `bf_uid` to the effective user's number (proc_pid_status(5)), without a process where /proc is there. */
+export const effectiveUser = `bf_uid=
+while read -r bf_k bf_v bf_uid bf_r; do [ "$bf_k" = Uid: ] && break; bf_uid=; done 2>/dev/null </proc/self/status
+[ -n "$bf_uid" ] || bf_uid=$(id -u)
+`;

@@ -108,7 +108,8 @@ export interface PlanContext {
  *
  * `probe` gets all declarations of this kind on one host and returns one sh fragment that only reads. The fragment
  * prints an answer for input `i` between calls of the prelude's `bf_b i` and `bf_e i RC`, e.g.
- * `bf_b 0; stat -c %a -- '/etc/x' 2>/dev/null; bf_e 0 $?`. Spend few forks: 20 resources share 0.1 CPU seconds.
+ * `bf_b 0; stat -c %a -- '/etc/x' 2>/dev/null; bf_e 0 $?`, or at once as `bf_f i TEXT`. Spend few forks, and as few
+ * `$( )`, where the shell itself is copied: 20 resources share 0.1 CPU seconds.
  * Functions and variables that it defines start with `<kind>_`. stdin is /dev/null, LC_ALL=C, absolute PATH; no `set -e`.
  * What is printed is untrusted: `parse` checks it, caps it, and throws FleetError E_PROBE when it makes no sense.
  */

@@ -12,8 +12,8 @@ export function newNonce(): string {
 /**
  * Wraps a body for the stdin of a POSIX sh. The first line says that a shell reads us. The body stands in one compound
  * command, which sh parses to its end before it runs anything of it: a script cut on the way runs not at all. Its
- * stdin is /dev/null, so no command eats the rest; it is a subshell, so that `exit` or `exec` in it still reach the
- * last line, which says how it ended.
+ * stdin is /dev/null, so no command eats the rest. A trap says how it ended, also where the body says `exit`; not where
+ * it says `exec`, which is for subshells. A subshell around all of it would cost each host a process.
  */
 export function* wrapScript(nonce: string, body: Iterable<string | Buffer>): Generator<string | Buffer> {
   yield `printf '\\n%s h\\n' ${nonce}
@@ -24,14 +24,12 @@ IFS='
 '
 umask 077
 cd /
-${FRAME_FUNCTIONS}(
+${FRAME_FUNCTIONS}trap 'bf_rc=$?; trap - 0; printf "\\n%s q %s\\n" ${nonce} "$bf_rc"; exit "$bf_rc"' 0
+{
 `;
   yield* body;
   yield `
-) </dev/null
-bf_rc=$?
-printf '\\n%s q %s\\n' "$BF_NONCE" "$bf_rc"
-exit "$bf_rc"
+} </dev/null
 `;
 }
 

@@ -7,7 +7,7 @@ import { factsScript, parseFacts } from '../../src/facts/probe.ts';
 import { shellQuote } from '../../src/lib/shell.ts';
 import type { Input, ResourcePlan } from '../../src/resources/kind.ts';
 import { qemuDriveDefaults } from '../../src/resources/qemu_drive_defaults/index.ts';
-import { type Outcome, planOn, type RunOptions, runSteps, type StepHost } from './run-steps.ts';
+import { type Outcome, plainFrames, planOn, type RunOptions, runSteps, type StepHost } from './run-steps.ts';
 
 const CONF = '/etc/qemu/qemu.conf';
 const FRAGMENTS = '/etc/blkfleet/qemu';
@@ -156,12 +156,8 @@ describe('on a host that starts QEMU itself', () => {
     expect(await asked(`-no-user-config ${DISK}`, 'queue-size')).toBe(256);
 
     const before = host.written();
-    const again = await host.run(
-      `bf_b() { :; }\nbf_e() { :; }\n${qemuDriveDefaults.probe([input])}\ntimes >&2`,
-    );
+    const again = await host.run(`${plainFrames}${qemuDriveDefaults.probe([input])}`);
     expect(again.stdout.toString()).toContain('\nsee kept\n');
-    const [, minutes, seconds] = /\n(\d+)m([\d.]+)s [\d.ms]+\s*$/.exec(again.text) ?? [];
-    expect(Number(minutes) * 60 + Number(seconds), again.text).toBeLessThan(0.5);
     expect(host.written()).toEqual(before);
   });
 

@@ -113,6 +113,15 @@ function collect(
   });
 }
 
+/** Stands in for the prelude where one declaration is probed: its answer is all that is printed. */
+export const plainFrames = `bf_b() { :; }
+bf_e() { :; }
+bf_f() { printf '%s\\n' "$2"; }
+bf_flush() { :; }
+bf_n='
+'
+`;
+
 /** Probes one declaration and plans it. */
 export async function planOn(
   host: StepHost,
@@ -120,7 +129,7 @@ export async function planOn(
   input: Input<unknown>,
   facts: HostFacts,
 ): Promise<{ plan: ResourcePlan; steps: readonly Step[] }> {
-  const answer = await host.run(`bf_b() { :; }\nbf_e() { :; }\n${kind.probe([input])}`);
+  const answer = await host.run(`${plainFrames}${kind.probe([input])}`);
   if (answer.rc !== 0) throw new Error(`the probe ended with ${answer.rc}: ${answer.text}`);
   if (answer.complaints !== '') throw new Error(`the probe complains: ${answer.complaints}`);
   const current = kind.parse(answer.stdout, input);

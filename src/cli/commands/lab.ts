@@ -25,7 +25,7 @@ export interface LabOptions {
 export async function labCommand(action: LabAction, options: LabOptions): Promise<number> {
   const lab = await import('../../lab/commands.ts');
   const { textProgress } = await import('../../lab/progress.ts');
-  if (action === 'ssh') return lab.labSsh(options.name, options.args ?? []);
+  if (action === 'ssh') return lab.labSsh(options.name, options.args ?? []).catch(failure);
   const progress = textProgress(options.json ? process.stderr : process.stdout);
   const interrupt = interruptible();
   try {

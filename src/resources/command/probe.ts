@@ -11,16 +11,18 @@ export interface CommandState {
 }
 
 export function probeCommands(inputs: readonly Input<Command>[]): string {
-  return inputs.map(({ desired }, index) => `bf_b ${index}\n${probeOne(desired)}bf_e ${index} 0\n`).join('');
+  return inputs
+    .map(({ desired }, index) => `command_o=\n${probeOne(desired)}bf_f ${index} "$command_o"\n`)
+    .join('');
 }
 
 function probeOne(command: Command): string {
   const { creates, unless } = command;
   const ask = unless
-    ? `${runWords(command, unless, unlessSeconds)} </dev/null >/dev/null 2>&1; echo "unless $?"\n`
+    ? `${runWords(command, unless, unlessSeconds)} </dev/null >/dev/null 2>&1; command_o="\${command_o}unless $?"\n`
     : '';
   if (!creates) return ask;
-  return `if ${existsTest(creates)}; then echo 'created 1'; else echo 'created 0'\n${ask}fi\n`;
+  return `if ${existsTest(creates)}; then command_o='created 1'; else command_o="created 0$bf_n"\n${ask}fi\n`;
 }
 
 /** @throws FleetError E_PROBE when a condition has no answer */

@@ -12,13 +12,17 @@ function exports(command: Command): string {
 }
 
 /**
- * A subshell that runs `words` as the declaration says, ended after `seconds`. Its status is the program's; 127 without
+ * Text that runs `words` as the declaration says, ended after `seconds`. Its status is the program's; 127 without
  * the program, 124 or 137 when time ran out. The frame nonce is kept from the program, so that it can not answer for the probe.
  */
 export function runWords(command: Command, words: readonly string[], seconds: number): string {
+  const run = `-k 5 ${seconds} ${shellWords(words)}`;
+  // A subshell would be a copy of the shell: more than the program itself may cost.
+  if (command.chdir === undefined && Object.keys(command.environment ?? {}).length === 0)
+    return `BF_NONCE= BF_P= timeout ${run}`;
   const folder = shellQuote(command.chdir ?? '/');
   // timeout is found before the declaration's PATH applies.
-  return `( command_t=$(command -v timeout); cd ${folder} || exit 125; unset BF_NONCE BF_P; ${exports(command)}exec "$command_t" -k 5 ${seconds} ${shellWords(words)} )`;
+  return `( command_t=$(command -v timeout); cd ${folder} || exit 125; unset BF_NONCE BF_P; ${exports(command)}exec "$command_t" ${run} )`;
 }
 
 /** A test that is true where the path exists, dangling links included. */

@@ -20,7 +20,7 @@ export const INSTALL_DIRS = ['updates/dkms', 'extra', 'updates'] as const;
 
 /**
  * `dkms_manifest DIR` prints what a source folder holds, sorted by bytes: type, mode, owner and name of each entry, and
- * the sha256 of each file; equal text is an equal source. Four processes: the probe of each run does it.
+ * the sha256 of each file; equal text is an equal source.
  */
 export const manifestFunction = `dkms_manifest() {
   ( cd "$1" && find . -printf '%y %m %U:%G %p\\n' -type f -exec sha256sum {} + ) | LC_ALL=C sort

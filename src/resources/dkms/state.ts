@@ -1,7 +1,7 @@
 import { FleetError } from '../../lib/errors.ts';
 import type { Input } from '../kind.ts';
 import { nameOf, packageOf } from './package.ts';
-import { HOOK_SCRIPT, HOOKS, INSTALL_DIRS, PACKAGES, TREE } from './paths.ts';
+import { HOOK_SCRIPT, HOOKS, INSTALL_DIRS, PACKAGES, SOURCES, TREE } from './paths.ts';
 import type { DkmsDesired } from './schema.ts';
 
 /** What the last build for a kernel left, by a run or by the kernel hook. */
@@ -67,12 +67,21 @@ export function parseDkms(output: Buffer, input: Input<DkmsDesired>): DkmsState 
   const executable = new Set<string>();
   const links = new Set<string>();
   let [tool, others] = [false, false];
+  const declared = packageOf(input);
+  const folder = `${SOURCES}/${name}-${declared?.conf.version ?? ''}`;
   let source: DkmsState['source'] = 'none';
-  let manifest: string[] = [];
-  const lines = output.toString('latin1').split('\n');
-  for (const [index, line] of lines.entries()) {
+  const manifest: string[] = [];
+  let disk = false;
+  for (const line of output.toString('latin1').split('\n')) {
     const hash = /^([0-9a-f]{64}) {2}(\/[A-Za-z0-9._+~/-]+)$/.exec(line);
     if (hash) addHash(hash[2]!, hash[1]!);
+    if (disk) {
+      // Names of any kind, from here on.
+      takeEntry(line);
+      continue;
+    }
+    const index = /^\/lib\/modules\/([^/]+)\/modules\.dep\.bin:\/(.+)\.ko$/.exec(line);
+    if (index) indexed.add(`${index[1]} ${index[2]}`);
     const [key, first = '', second = ''] = line.split(' ', 3);
     if (key === 'denied')
       throw probeError('the state of dkms can not be read there', 'run this task with become: true');
@@ -83,8 +92,6 @@ export function parseDkms(output: Buffer, input: Input<DkmsDesired>): DkmsState 
       versions.set(second, first as 'right' | 'wrong' | 'missing');
     else if (key === 'pushed' && WORD.test(first)) pushed.add(first);
     else if (key === 'tree') trees.set(first, trees.get(first) ?? new Map());
-    else if (key === 'active') active.add(first);
-    else if (key === 'indexed') indexed.add(`${first} ${second}`);
     else if (key === 'exec') executable.add(first);
     else if (key === 'link') links.add(first);
     else if ((key === 'record' || key === 'proof') && WORD.test(first)) {
@@ -92,11 +99,27 @@ export function parseDkms(output: Buffer, input: Input<DkmsDesired>): DkmsState 
       const note = notes.get(first) ?? [];
       note.push(line.slice(key.length + first.length + 2));
       notes.set(first, note);
-    } else if (key === 'manifest' && (first === 'same' || first === 'other' || first === 'link')) {
-      source = first;
-      manifest = lines.slice(index + 1).filter((text) => text !== '');
-      break;
-    }
+    } else if (key === 'folder') source = first === 'there' ? 'other' : 'link';
+    else if (key === 'disk') disk = true;
+  }
+  if (
+    source === 'other' &&
+    manifest
+      .sort(byBytes)
+      .map((text) => `${text}\n`)
+      .join('') === declared?.manifest
+  )
+    source = 'same';
+  /** A line of find, or of sha256sum, about the source's folder or one of dkms' links. */
+  function takeEntry(line: string): void {
+    const link = /^to (\S+) (\S+)$/.exec(line);
+    if (link && link[2]!.startsWith(`${TREE}/${name}/kernel-`)) return void active.add(link[1]!);
+    if (line === 'large') manifest.push('large');
+    const entry = /^(\\?[0-9a-f]{64} {2}|[a-zA-Z?] \d{1,5} \d{1,10}:\d{1,10} )(.*)$/.exec(line);
+    if (!entry) return;
+    const path = entry[2]!;
+    if (path === folder) manifest.push(`${entry[1]}.`);
+    else if (path.startsWith(`${folder}/`)) manifest.push(`${entry[1]}.${path.slice(folder.length)}`);
   }
   function addHash(path: string, sha256: string): void {
     if (path === `${PACKAGES}/${name}`) ours.set(path, sha256);
@@ -128,8 +151,12 @@ export function parseDkms(output: Buffer, input: Input<DkmsDesired>): DkmsState 
     ours,
     others,
     source,
-    differing: source === 'other' ? differences(packageOf(input)?.manifest ?? '', manifest) : [],
+    differing: source === 'other' ? differences(declared?.manifest ?? '', manifest) : [],
   };
+}
+
+function byBytes(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
 }
 
 function wordOf(lines: readonly string[], key: string): string {

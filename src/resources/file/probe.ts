@@ -62,26 +62,26 @@ export function probeFiles(inputs: readonly Input<FileDeclaration>[]): string {
     return `[ -f ${paths[index]} ] && [ ! -L ${paths[index]} ] && [ -r ${paths[index]} ] && file_upto ${limit} $file_s${index}`;
   });
   return `file_upto() { [ "\${7:-0}" -le "$1" ]; }
-file_take() { file_v=$1; shift
-while IFS= read -r file_l; do if [ $# -gt 0 ] && [ -n "$file_l" ]; then eval "$file_v$1=\\$file_l"; shift; fi; done
+file_nl='
+'
+file_take() { file_v=$1 file_o=$2; shift 2; IFS=$file_nl; set -f
+for file_l in $file_o; do if [ $# -gt 0 ]; then eval "$file_v$1=\\$file_l"; shift; fi; done
+IFS=$file_ifs; set +f
 }
 file_parents() { file_d=0
 for file_c; do
 if [ -L "$file_c" ]; then file_u=$(stat -c %u -- "$file_c")
-case $file_u in 0|"$(id -u)") ;; *) printf 'parent %s %s\\n' "$file_d" "$file_u";; esac; fi
+case $file_u in 0|"$(id -u)") ;; *) file_a="$file_a\${bf_n}parent $file_d $file_u";; esac; fi
 file_d=$((file_d + 1)); done
 }
+file_ifs=$IFS
 file_probe() { file_i=; set --
 ${existing}if [ $# -gt 0 ]; then file_o=$(stat -c '%f %u %g %U %G %s %Y' -- "$@" 2>/dev/null)
-file_take file_s $file_i <<FILE_END
-$file_o
-FILE_END
+file_take file_s "$file_o" $file_i
 fi
 file_i=; set --
 ${hashed}if [ $# -gt 0 ]; then file_o=$(sha256sum -- "$@" 2>/dev/null)
-file_take file_h $file_i <<FILE_END
-$file_o
-FILE_END
+file_take file_h "$file_o" $file_i
 fi
 file_left=${MAX_FETCHED}
 ${inputs.map(probeOne).join('')}}
@@ -94,26 +94,30 @@ function probeOne(input: Input<FileDeclaration>, index: number): string {
   const { path, state, recurse } = input.desired;
   const word = shellQuote(path);
   const lines = [
-    `bf_b ${index}`,
-    `if [ -n "$file_s${index}" ]; then printf 'stat %s\\n' "$file_s${index}"; elif [ -e ${word} ] || [ -L ${word} ]; then echo raced; else echo missing; fi`,
-    `[ -d ${shellQuote(folderOf(path))} ] || echo nofolder`,
+    `if [ -n "$file_s${index}" ]; then file_a="stat $file_s${index}"; elif [ -e ${word} ] || [ -L ${word} ]; then file_a=raced; else file_a=missing; fi`,
+    `[ -d ${shellQuote(folderOf(path))} ] || file_a="$file_a\${bf_n}nofolder"`,
   ];
   const parents = parentsOf(path);
   if (parents.length > 0) lines.push(`file_parents ${shellWords(parents)}`);
   if (state === 'absent' && !recurse)
     lines.push(
-      `if [ -d ${word} ] && [ ! -L ${word} ]; then file_e=1; for file_c in ${word}/* ${word}/.[!.]* ${word}/..?*; do if [ -e "$file_c" ] || [ -L "$file_c" ]; then file_e=0; break; fi; done; echo "empty $file_e"; fi`,
+      `if [ -d ${word} ] && [ ! -L ${word} ]; then file_e=1; for file_c in ${word}/* ${word}/.[!.]* ${word}/..?*; do if [ -e "$file_c" ] || [ -L "$file_c" ]; then file_e=0; break; fi; done; file_a="$file_a\${bf_n}empty $file_e"; fi`,
     );
+  // The last part of a frame is raw, and by a command.
+  const raw = (name: string, shell: string) =>
+    `bf_b ${index}; printf '%s\\n${name}\\n' "$file_a"; ${shell}; bf_e ${index} 0`;
+  lines.push(`if [ -L ${word} ]; then ${raw('target', `readlink -n -- ${word}`)}`);
   if (state === 'file')
     lines.push(
-      `file_h=\${file_h${index}%% *}; file_h=\${file_h#\\\\}`,
-      `if [ -n "$file_h" ]; then printf 'sha256 %s\\n' "$file_h"`,
+      `else file_h=\${file_h${index}%% *}; file_h=\${file_h#\\\\}`,
+      `[ -z "$file_h" ] || file_a="$file_a\${bf_n}sha256 $file_h"`,
       // What must not be shown does not travel.
-      `if ${input.desired.diff === false ? 'false && ' : ''}[ "$file_h" != ${contentOf(input).sha256} ] && file_upto ${MAX_CONTENT} $file_s${index} && file_upto $file_left $file_s${index}; then`,
-      `set -- $file_s${index}; file_left=$((file_left - $6)); echo content; head -c ${MAX_CONTENT} -- ${word}`,
-      'fi; fi',
+      `if ${input.desired.diff === false ? 'false && ' : ''}[ -n "$file_h" ] && [ "$file_h" != ${contentOf(input).sha256} ] && file_upto ${MAX_CONTENT} $file_s${index} && file_upto $file_left $file_s${index}; then`,
+      `set -- $file_s${index}; file_left=$((file_left - $6))`,
+      raw('content', `head -c ${MAX_CONTENT} -- ${word}`),
+      `else bf_f ${index} "$file_a"; fi; fi\n`,
     );
-  lines.push(`if [ -L ${word} ]; then echo target; readlink -n -- ${word}; fi`, `bf_e ${index} 0\n`);
+  else lines.push(`else bf_f ${index} "$file_a"; fi\n`);
   return lines.join('\n');
 }
 

@@ -13,7 +13,7 @@ export interface KernelState {
 /** Costs no fork where no headers are missing, as on any later run. */
 export function probeKernels(inputs: readonly Input<KernelDesired>[]): string {
   const ask = inputs.some(({ desired }) => desired.headers !== 'none') ? askApt : 'kernel_answer=\n';
-  const frames = inputs.map((_, i) => `bf_b ${i}; printf '%s' "$kernel_answer"; bf_e ${i} 0\n`);
+  const frames = inputs.map((_, i) => `bf_f ${i} "$kernel_answer"\n`);
   return ask + frames.join('');
 }
 

@@ -30,7 +30,7 @@ package_pick() {
   package_set=" $2 "; package_ifs=$IFS; IFS=$package_nl; set -f
   for package_l in $1; do
     package_n=\${package_l#* }; package_n=\${package_n%% *}
-    case $package_set in *" $package_n "*|*" $package_n:"*) printf '%s\\n' "$package_l";; esac
+    case $package_set in *" $package_n "*|*" $package_n:"*) package_o="$package_o$package_l$package_nl";; esac
   done
   IFS=$package_ifs; set +f
 }
@@ -60,18 +60,21 @@ for package_l in /var/lib/apt/lists/*_Packages*; do [ -e "$package_l" ] && packa
 `;
   }
   requests.forEach((request, index) => {
-    script += `bf_b ${index}\npackage_pick "$package_s" ${shellWords([`dpkg ${request.names.join(' ')}`])}\n`;
+    script += `package_o=; package_pick "$package_s" ${shellWords([`dpkg ${request.names.join(' ')}`])}\n`;
     if (request.present) {
-      script += `printf 'lists %s\\n' "$package_lists"\n[ -z "$package_m" ] || printf 'asked%s\\n%s\\n' "$package_m" "$package_c"\n`;
+      script += `package_o="\${package_o}lists $package_lists"
+[ -z "$package_m" ] || package_o="$package_o\${package_nl}asked$package_m$package_nl$package_c"
+bf_f ${index} "$package_o"
+`;
     } else {
       script += `package_r=
 for package_n in ${shellWords(request.names)}; do
   case $package_i in *" \${package_n%%:*} "*) package_r="$package_r $package_n";; esac
 done
-if [ -n "$package_r" ]; then echo removes; ${removalScript('$package_r')}; fi
+if [ -n "$package_r" ]; then bf_b ${index}; printf '%sremoves\\n' "$package_o"; ${removalScript('$package_r')}; bf_e ${index} 0
+else bf_f ${index} "$package_o"; fi
 `;
     }
-    script += `bf_e ${index} 0\n`;
   });
   return script;
 }

@@ -28,6 +28,6 @@ export const packages = defineKind<PackageDeclaration, PackageState>({
 /** Where dpkg is missing each declaration still gets its answer, an empty one: the plan says what is not supported. */
 function probePackages(inputs: readonly Input<PackageDeclaration>[]): string {
   const requests = inputs.map(({ desired }) => toRequest(desired));
-  const nothing = requests.map((_request, index) => `bf_b ${index}; bf_e ${index} 0\n`).join('');
+  const nothing = requests.map((_request, index) => `bf_f ${index} ''\n`).join('');
   return `if command -v dpkg-query >/dev/null 2>&1; then\n${apt.probe(requests)}else\n${nothing}fi\n`;
 }

@@ -180,6 +180,16 @@ describe('what flags name is looked at before any host is contacted', () => {
   });
 });
 
+describe('lab', () => {
+  it('one that does not run can not be reached', slow, async () => {
+    for (const action of ['ssh', 'reboot']) {
+      const output = await cli.run(['lab', action, '--name', 'never-made']);
+      expect(output.status, action).toBe(4);
+      expect(output.stderr).toContain("the lab 'never-made' does not run");
+    }
+  });
+});
+
 describe('what can not be written', () => {
   it('a reader that leaves early changes nothing', slow, async () => {
     const output = await cli.shell(`"$@" | head -c 1 >/dev/null; echo "\${PIPESTATUS[0]}"`, [

@@ -12,7 +12,7 @@ export function runProbe<D>(
   path?: string,
 ): Buffer[] {
   const result = spawnSync('/bin/sh', ['-s'], {
-    input: `${FRAME_FUNCTIONS}{\n${kind.probe(inputs)}\n} </dev/null\n`,
+    input: `${FRAME_FUNCTIONS}{\n${kind.probe(inputs)}\nbf_flush\n} </dev/null\n`,
     env: { PATH: path ?? process.env.PATH, LC_ALL: 'C', BF_NONCE: nonce },
     maxBuffer: 1 << 24,
   });

@@ -129,9 +129,21 @@ describe('a wrapped script', () => {
     expect(parser.status).toBe(9);
   });
 
+  it('sends the frames that the shell has gathered, in one write, and all of those that are many', () => {
+    const body = (count: number) =>
+      `BF_P=r1.; i=0; while [ $i -lt ${count} ]; do bf_f $i "x y\n  $i\\n"; i=$((i + 1)); done; bf_flush\n`;
+    const { parser, frames } = run(script(body(2)));
+    expect(frames.map((f) => [f.id, f.rc, f.body.toString()])).toEqual([
+      ['r1.0', 0, 'x y\n  0\\n'],
+      ['r1.1', 0, 'x y\n  1\\n'],
+    ]);
+    expect(parser.status).toBe(0);
+    expect(run(script(body(1000))).frames).toHaveLength(1000);
+  });
+
   it('runs nothing of a body that arrives cut', () => {
     const text = script('bf_b a\nbf_e a 0\n');
-    const end = text.lastIndexOf(') </dev/null');
+    const end = text.lastIndexOf('} </dev/null');
     for (const at of [text.indexOf('bf_e a 0'), end - 1, end])
       expect(run(text.slice(0, at)).frames).toEqual([]);
     expect(run(text).frames).toHaveLength(1);

@@ -24,6 +24,12 @@ function facts(kernels: readonly (Partial<InstalledKernel> & { release: string }
 const input = demo();
 const source = packageOf(input)!;
 
+/** Lines of a manifest as find and sha256sum print them, in no order. */
+function onDisk(manifest: string): string[] {
+  const lines = manifest.trimEnd().split('\n').reverse();
+  return lines.map((line) => line.replace(/ \.(\/.*)?$/, ' /usr/src/demo-1.0$1'));
+}
+
 /** What the probe prints of a host where 1.0 is right for these kernels. */
 function answer(kernels: readonly string[], more: readonly string[] = [], drop = /^$/): string {
   const lines = [
@@ -33,17 +39,22 @@ function answer(kernels: readonly string[], more: readonly string[] = [], drop =
     'pushed 1.0',
     ...kernels.flatMap((k) => [
       `tree 1.0/${k}/x86_64`,
-      `active 1.0/${k}/x86_64`,
-      `indexed ${k} demo`,
-      `${ko}  /var/lib/dkms/demo/1.0/${k}/x86_64/module/demo.ko`,
-      `${ko}  /lib/modules/${k}/updates/dkms/demo.ko`,
+      `/lib/modules/${k}/modules.dep.bin:/demo.ko`,
       `record ${k} rc 0`,
       `proof ${k} source ${source.sha256}`,
       `proof ${k} built ${ko} demo.ko`,
     ]),
-    ...hookFiles(source).flatMap(({ path, sha256 }) => [`exec ${path}`, `${sha256}  ${path}`]),
+    ...hookFiles(source).map(({ path }) => `exec ${path}`),
     ...more,
-    'manifest same',
+    'folder there',
+    'disk',
+    ...kernels.flatMap((k) => [
+      `to 1.0/${k}/x86_64 /var/lib/dkms/demo/kernel-${k}-x86_64`,
+      `${ko}  /var/lib/dkms/demo/1.0/${k}/x86_64/module/demo.ko`,
+      `${ko}  /lib/modules/${k}/updates/dkms/demo.ko`,
+    ]),
+    ...hookFiles(source).map(({ path, sha256 }) => `${sha256}  ${path}`),
+    ...onDisk(source.manifest),
   ];
   return `${lines.filter((line) => !drop.test(line)).join('\n')}\n`;
 }
@@ -58,8 +69,8 @@ describe('the disk decides', () => {
 
   it.each([
     ['the module is not installed', /lib\/modules\/6/, null],
-    ['dkms has no link to it', /^active/, 'unknown to dkms'],
-    ['depmod does not know it', /^indexed/, 'unknown to depmod'],
+    ['dkms has no link to it', /^to /, 'unknown to dkms'],
+    ['depmod does not know it', /modules.dep.bin/, 'unknown to depmod'],
   ])('installs where %s', (_what, drop, from) => {
     const found = plan(answer([A], [], drop));
     expect(changeLines(found)).toEqual([`kernel.${A}.installed: ${from} → 1.0`]);
@@ -84,6 +95,44 @@ describe('the disk decides', () => {
       expect(changeLines(plan(answer([A]).replace('source right', `source ${state}`)))[0]).toMatch(
         /^registered: /,
       );
+  });
+});
+
+describe('the folder of the source', () => {
+  const line = (path: string) => new RegExp(`^[0-9a-f]{64}  /usr/src/demo-1.0/${path}$`, 'm');
+  it.each<[string, (text: string) => string, string]>([
+    [
+      'another content',
+      (text) => text.replace(line('demo.c'), `${'1'.repeat(64)}  /usr/src/demo-1.0/demo.c`),
+      'demo.c',
+    ],
+    [
+      'another mode',
+      (text) => text.replace('f 644 0:0 /usr/src/demo-1.0/demo.c', 'f 666 0:0 /usr/src/demo-1.0/demo.c'),
+      'demo.c',
+    ],
+    [
+      'another owner of the folder',
+      (text) => text.replace('d 755 0:0 /usr/src/demo-1.0\n', 'd 755 7:0 /usr/src/demo-1.0\n'),
+      '.',
+    ],
+    ['a file that is missing', (text) => text.replace(/^.* .usr.src.demo-1.0.demo.c\n/gm, ''), 'demo.c'],
+    ['a file more', (text) => `${text}f 644 0:0 /usr/src/demo-1.0/more.c\n`, 'more.c'],
+    [
+      'a link more',
+      (text) => `${text}l 777 0:0 /usr/src/demo-1.0/evil\nto /etc /usr/src/demo-1.0/evil\n`,
+      'evil',
+    ],
+    ['more than is told', (text) => text.replace('\ndisk\n', '\ndisk\nlarge\n'), '.'],
+  ])('with %s is refused', (_what, change, name) => {
+    expect(plan(change(answer([A])))).toMatchObject({
+      status: 'blocked',
+      message: expect.stringContaining(`1.0 is there with other source: ${name} differs`),
+    });
+  });
+
+  it('that is a link or a file is refused', () => {
+    expect(plan(answer([A]).replace('folder there', 'folder link'))).toMatchObject({ status: 'blocked' });
   });
 });
 
@@ -142,7 +191,11 @@ describe('kernels', () => {
   it('one that the package excludes keeps the old version it has', () => {
     const newer = demo({ 'dkms.conf': conf('BUILD_EXCLUSIVE_KERNEL="-42-"\n'), 'demo.c': '' });
     const state = parseDkms(
-      Buffer.from(`tool\nversion 0.9\nsource right 0.9\nactive 0.9/${A}/x86_64\nactive 0.9/${B}/x86_64\n`),
+      Buffer.from(
+        ['tool', 'version 0.9', 'source right 0.9', 'disk']
+          .concat([A, B].map((k) => `to 0.9/${k}/x86_64 /var/lib/dkms/demo/kernel-${k}-x86_64`))
+          .join('\n'),
+      ),
       newer,
     );
     const found = planDkms(newer, state, facts([{ release: A }, { release: B }]));
