@@ -33,7 +33,7 @@ function layeredHost(): LayeredHost {
   const base = mkdtempSync(join(process.env.BLKFLEET_TEST_DIR ?? tmpdir(), 'blkfleet-qemu-'));
   for (const name of LAYERS) {
     mkdirSync(join(base, 'upper', name), { recursive: true });
-    mkdirSync(join(base, 'work', name), { recursive: true });
+    mkdirSync(join(base, 'overlay', name), { recursive: true });
   }
   mkdirSync(join(base, 'payload'));
   const host: LayeredHost = {
@@ -49,7 +49,7 @@ cp ${shellQuote(join(base, 'script'))} /run/script
 for d in ${LAYERS.join(' ')}; do
   # The upper folder takes the mode of the one below, as the merged one shows it.
   chmod --reference="/$d" ${shellQuote(base)}/upper/"$d"
-  mount -t overlay overlay -o "lowerdir=/$d,upperdir=${base}/upper/$d,workdir=${base}/work/$d" "/$d"
+  mount -t overlay overlay -o "lowerdir=/$d,upperdir=${base}/upper/$d,workdir=${base}/overlay/$d" "/$d"
 done
 ${host.mounts}
 cd /; umask 077
