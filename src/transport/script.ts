@@ -13,19 +13,21 @@ export function newNonce(): string {
  * Wraps a body for the stdin of a POSIX sh. The first line says that a shell reads us. The body stands in one compound
  * command, which sh parses to its end before it runs anything of it: a script cut on the way runs not at all. Its
  * stdin is /dev/null, so no command eats the rest. A trap says how it ended, also where the body says `exit`; not where
- * it says `exec`, which is for subshells. A subshell around all of it would cost each host a process.
+ * it says `exec`, which is for subshells, nor where sh could not parse it. (A subshell around all of it would do the
+ * same for a process more on each host.)
  */
 export function* wrapScript(nonce: string, body: Iterable<string | Buffer>): Generator<string | Buffer> {
   yield `printf '\\n%s h\\n' ${nonce}
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C BF_NONCE=${nonce}
 export PATH LC_ALL BF_NONCE
-unset ENV BASH_ENV CDPATH LANGUAGE
+unset ENV BASH_ENV CDPATH LANGUAGE bf_ran
 IFS=' 	
 '
 umask 077
 cd /
-${FRAME_FUNCTIONS}trap 'bf_rc=$?; trap - 0; printf "\\n%s q %s\\n" ${nonce} "$bf_rc"; exit "$bf_rc"' 0
+${FRAME_FUNCTIONS}trap 'bf_rc=$?; trap - 0; [ -z "\${bf_ran-}" ] || printf "\\n%s q %s\\n" ${nonce} "$bf_rc"; exit "$bf_rc"' 0
 {
+bf_ran=1
 `;
   yield* body;
   yield `
