@@ -2,7 +2,7 @@
 // Then writes the JSON Schemas by which editors check playbooks and inventories.
 // Argument: another folder than dist, which is emptied; no schemas are written then.
 import { execFileSync } from 'node:child_process';
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { build } from 'esbuild';
 
 const banner =
@@ -23,6 +23,7 @@ const englishOnly = {
     }));
   },
 };
+const { version } = JSON.parse(await readFile('package.json', 'utf8'));
 await build({
   entryPoints: { cli: 'src/cli/main.ts' },
   outdir,
@@ -35,6 +36,7 @@ await build({
   minifyWhitespace: true,
   minifySyntax: true,
   chunkNames: 'chunks/[name]-[hash]',
+  define: { BLKFLEET_VERSION: JSON.stringify(version) },
   external: ['ssh2', 'cpu-features'],
   loader: { '.node': 'empty' },
   plugins: [englishOnly],

@@ -26,6 +26,9 @@ interface FleetFlags {
   becomePasswordFile?: string;
 }
 
+/** That of package.json, put in by the build. */
+declare const BLKFLEET_VERSION: string;
+
 /** For a flag that may be given again; `<file...>` would take the playbook behind it for one more file. */
 const several = (value: string, before: string[] = []) => [...before, value];
 
@@ -36,6 +39,7 @@ Exit codes: 0 in sync or applied, 2 changes pending, 3 a host failed, 4 a host w
 function build(finish: (code: number) => void): Command {
   const program = new Command('blkfleet')
     .description('Roll out vhost_blk, dm-qcow2 and QEMU drive defaults to hypervisor hosts over SSH.')
+    .version(BLKFLEET_VERSION)
     .exitOverride()
     .showHelpAfterError('(try --help)')
     .addHelpText('after', exitCodes);

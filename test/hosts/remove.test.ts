@@ -40,8 +40,8 @@ const others =
 it('remove.yaml leaves nothing of what site.yaml puts on a host', async () => {
   // site.yaml without what needs a kernel of one's own and QEMU; their kinds have such tests themselves.
   const site = join(fleet.folder, 'site.yaml');
-  const checkDir = '/usr/local/lib/blkfleet/vhost-blk-check-0.1.0';
-  const check = `${checkDir}/sbin/vhost-blk-check`;
+  const checks = '/usr/local/lib/blkfleet/vhost-blk-check';
+  const check = `${checks}/0.1.0/sbin/vhost-blk-check`;
   writeFileSync(
     site,
     `- name: site
@@ -52,6 +52,8 @@ it('remove.yaml leaves nothing of what site.yaml puts on a host', async () => {
       dkms: { source: ["${repository}dkms/vhost-blk", "${repository}kmod/vhost_blk"] }
     - name: check
       command: { argv: [install, -D, /bin/true, ${check}], creates: ${check} }
+    - name: one of an older version
+      command: { argv: [install, -D, /bin/true, ${checks}/0.0.9/sbin/vhost-blk-check], creates: ${checks}/0.0.9/sbin/vhost-blk-check }
     - name: build folder
       file: { path: /run/blkfleet-check, state: directory }
     - name: link
