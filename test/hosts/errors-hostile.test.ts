@@ -37,7 +37,7 @@ beforeAll(async () => {
     host.exec(['usermod', '-s', '/usr/local/bin/shell', 'deploy']);
   }
   fleet.hosts[1 + names.indexOf('huge')]!.exec(
-    ['sh', '-c', 'cat > /usr/local/bin/uname; chmod 755 /usr/local/bin/uname'],
+    ['sh', '-c', 'cat > /usr/local/bin/awk; chmod 755 /usr/local/bin/awk'],
     '#!/bin/sh\nhead -c 20000000 /dev/zero | tr "\\0" x\n',
   );
   playbook = join(fleet.folder, 'file.yaml');
