@@ -4,6 +4,7 @@
  * first attempt is made in the virtqueue's worker if it need not wait; what has to wait (for the page cache, a frozen
  * file system, a flush, a hole to be punched) is done by a bounded number of other threads while the virtqueue goes on.
  */
+#include <linux/atomic.h>
 #include <linux/backing-dev.h>
 #include <linux/blkdev.h>
 #include <linux/cgroup.h>
@@ -60,6 +61,9 @@ struct vblk_file_op {
 	u32 done;
 	bool direct;
 	bool nowait;
+	/* The file system's call and its completion; who is the second goes on with result. */
+	atomic_t parts;
+	long result;
 
 	/* A discard or zeroing. */
 	unsigned int nr;
@@ -200,13 +204,26 @@ static void end_transfer(struct vblk_file_op *op, long ret)
 		end_op(op, ret);
 }
 
+/*
+ * File systems look at a kiocb until their call returns, also when it was completed meanwhile: it must stay, and must not
+ * be used for what is left to move, before then.
+ */
+static void end_part(struct vblk_file_op *op)
+{
+	/* Full barrier: the second part sees the result that the completion has stored. */
+	if (!atomic_dec_and_test(&op->parts))
+		return;
+	if (op->flags & VBLK_WRITE)
+		end_write(op);
+	end_transfer(op, op->result);
+}
+
 static void kiocb_ended(struct kiocb *kiocb, long ret)
 {
 	struct vblk_file_op *op = container_of(kiocb, struct vblk_file_op, kiocb);
 
-	if (op->flags & VBLK_WRITE)
-		end_write(op);
-	end_transfer(op, ret);
+	op->result = ret;
+	end_part(op);
 }
 DEFINE_KI_COMPLETE(kiocb_ended);
 
@@ -227,13 +244,14 @@ static void run_transfer(struct vblk_file_op *op)
 	}
 	iov_iter_bvec(&iter, write ? ITER_SOURCE : ITER_DEST, data->vecs, data->nr, data->bytes);
 	iov_iter_advance(&iter, op->done);
+	atomic_set(&op->parts, 2);
 	if (write)
 		ret = vfs_iocb_iter_write(op->file, &op->kiocb, &iter);
 	else
 		ret = vfs_iocb_iter_read(op->file, &op->kiocb, &iter);
-	/* If it is queued, the operation may be gone. */
 	if (ret != -EIOCBQUEUED)
 		kiocb_ended(&op->kiocb, ret);
+	end_part(op);
 }
 
 static void vblk_file_transfer(const struct vblk_backend *backend, struct vblk_io *io, struct vblk_data *data,

@@ -360,8 +360,10 @@ static void run_scattered_ring(const struct disk *disk, const struct check_case 
 	struct iommu iommu;
 	struct guest guest;
 	ptrdiff_t shift;
-	char *view, *hva;
+	char *view, *hva, *expected = malloc(disk->block);
 
+	if (!expected)
+		fail("out of memory");
 	create(&guest, &iommu, self);
 	hva = guest.memory.region[0].hva;
 	view = mmap(NULL, PAGES * IOMMU_PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -390,19 +392,20 @@ static void run_scattered_ring(const struct disk *disk, const struct check_case 
 	iommu_begin(&iommu);
 	guest_attach(&guest, disk->fd);
 	for (unsigned i = 0; i < guest.ring[0].num + 100; i++) {
-		char expected[SECTOR];
+		uint64_t sector = i % 64 * (disk->block / SECTOR);
 
 		request_build(&request, &guest.memory,
-			      &(struct request_shape){ .type = VIRTIO_BLK_T_OUT, .bytes = SECTOR, .sector = i % 512 });
-		pattern_fill(expected, SECTOR, i % 512, i);
-		request_set_data(&request, &guest.memory, expected, SECTOR);
+			      &(struct request_shape){ .type = VIRTIO_BLK_T_OUT, .bytes = disk->block, .sector = sector });
+		pattern_fill(expected, disk->block, sector, i);
+		request_set_data(&request, &guest.memory, expected, disk->block);
 		request_run(&request, &guest, 0);
 		request_expect(&request, VIRTIO_BLK_S_OK);
 		request_free(&request);
 		memory_data_reset(&guest.memory);
-		disk_read(disk, (uint64_t)(i % 512) * SECTOR, expected, SECTOR);
-		pattern_expect("disk after a write", expected, SECTOR, i % 512, i);
+		disk_read(disk, sector * SECTOR, expected, disk->block);
+		pattern_expect("disk after a write", expected, disk->block, sector, i);
 	}
+	free(expected);
 	guest_detach(&guest);
 	iommu_end(&iommu);
 	guest_close(&guest);

@@ -181,6 +181,8 @@ static void run_exact(const struct disk *disk, const struct check_case *self)
 	struct log log;
 	char *data;
 
+	if (self->shape.type != VIRTIO_BLK_T_GET_ID && self->shape.bytes % disk->block)
+		skip("the disk's blocks are %u bytes", disk->block);
 	options.features = translated ? ACCESS_PLATFORM : 0;
 	guest_create(&guest, &options);
 	log_create(&log);
