@@ -84,7 +84,7 @@ const runs: readonly RunPlan[] = [
   },
   {
     name: 'blocks of 4096 bytes',
-    options: '--full --device /dev/nullb2',
+    options: `${long ? '--full' : '--quick'} --device /dev/nullb2`,
     before: makeDisk('nullb2', 'blocksize=4096 discard=1'),
   },
   {
