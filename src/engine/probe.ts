@@ -48,12 +48,12 @@ export function buildProbe(
     const fragment = `BF_P=${prefix}\n${kind.probe(inputs)}\nBF_P=\n`;
     body += privileged && !become ? asLoginUser(fragment) : fragment;
   }
-  return { body: `${body}bf_flush\n`, slots };
+  return { body, slots };
 }
 
 /** Runs a fragment as the user who logged in, where the session itself went through sudo. */
 function asLoginUser(fragment: string): string {
-  const text = `${FRAME_FUNCTIONS}{\n${fragment}\nbf_flush\n} </dev/null\n`;
+  const text = `${FRAME_FUNCTIONS}trap bf_flush 0\n{\n${fragment}\n} </dev/null\n`;
   return `if [ "$(id -u)" = 0 ] && [ -n "\${SUDO_USER-}" ] && [ "$SUDO_USER" != root ]; then
 printf %s ${shellQuote(text)} | runuser -u "$SUDO_USER" -- /bin/sh
 else

@@ -21,12 +21,12 @@ facts_read sig_enforce /sys/module/module/parameters/sig_enforce
 facts_read online /sys/devices/system/cpu/online
 ${effectiveUser}facts_add uid "$bf_uid"
 # By awk: a shell that reads byte by byte gets the first digit only of a number in /proc/sys.
-set -- /proc/sys/kernel/tainted
+set --; if [ -r /proc/sys/kernel/tainted ]; then set -- /proc/sys/kernel/tainted; fi
 if [ -r /proc/sys/kernel/arch ]; then set -- "$@" /proc/sys/kernel/arch; else facts_add arch "$(uname -m)"; fi
 if [ -r /var/lib/dpkg/status ]; then set -- "$@" /var/lib/dpkg/status; fi
-awk '
+[ $# = 0 ] || awk '
 FILENAME ~ /^.proc/ { name = FILENAME; sub(/.*\\//, "", name); print name, $0; next }
-$1 == "Status:" && ($3 == "reinstreq" || $4 ~ /^(half-|unpacked|trig)/) { print "dpkg broken"; exit }
+/^Status: / && ($3 == "reinstreq" || $4 ~ /^(half-|unpacked|trig)/) { print "dpkg broken"; exit }
 ' "$@" 2>/dev/null
 while read -r facts_k facts_v facts_u; do
   case $facts_k in MemTotal:) facts_add memory "$facts_v"; break;; esac

@@ -25,7 +25,7 @@ IFS='
 '
 umask 077
 cd /
-${FRAME_FUNCTIONS}trap 'bf_rc=$?; trap - 0; [ -z "\${bf_ran-}" ] || printf "\\n%s q %s\\n" ${nonce} "$bf_rc"; exit "$bf_rc"' 0
+${FRAME_FUNCTIONS}trap 'bf_rc=$?; trap - 0; [ -z "\${bf_ran-}" ] || { bf_flush; printf "\\n%s q %s\\n" ${nonce} "$bf_rc"; }; exit "$bf_rc"' 0
 {
 bf_ran=1
 `;

@@ -98,7 +98,9 @@ export function runScript(
         fail(failure(host, 'E_LIMIT', `the host sent more than ${request.maxBytes} bytes on stderr`));
     });
     channel.over.then((end) => {
-      if (parser.status !== null) return done();
+      // A shell that a signal ended may have run its trap, which knows of no signal.
+      const agrees = end.lost || (end.signal === null && (end.status ?? parser.status) === parser.status);
+      if (parser.status !== null && agrees) return done();
       if (parser.begun) return fail(endedEarly(host, end, stderr.bytes()));
       if (end.lost) return fail(linkLost(host));
       return fail(explain(end, stderr.bytes(), parser.noise));

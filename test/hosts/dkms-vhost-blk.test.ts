@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { HostFacts } from '../../src/facts/facts.ts';
+import { shellQuote } from '../../src/lib/shell.ts';
 import { dkms } from '../../src/resources/dkms/index.ts';
 import type { Input } from '../../src/resources/kind.ts';
 import { KERNEL, OTHER, root } from './dkms-host.ts';
@@ -77,6 +78,19 @@ ${dkms.probe([input])}
 PATH=\${PATH#*:}
 cat /tmp/ran; rm -r /tmp/seen /tmp/ran`);
   expect(ran.text.trim().split('\n')).toEqual(['grep', 'find', 'sha256sum']);
+});
+
+test('an entry more in the folder of the source is seen, whatever its name', async () => {
+  const forged = `x\n${'0'.repeat(64)}  /usr/local/lib/blkfleet`;
+  for (const name of ['more', 'evil\r', 'two\nlines', forged]) {
+    const path = shellQuote(`/usr/src/vhost-blk-0.1.0/${name}`);
+    expect((await host.run(`mkdir -p ${path}/one && touch ${path}/kernel-hook`)).rc).toBe(0);
+    const { plan } = await planOn(host, dkms, input, facts);
+    expect(plan, JSON.stringify(name)).toMatchObject({ status: 'blocked' });
+    const first = shellQuote(`/usr/src/vhost-blk-0.1.0/${name.split('/')[0]}`);
+    expect((await host.run(`rm -r ${first}`)).rc).toBe(0);
+    expect((await planOn(host, dkms, input, facts)).plan.status).toBe('ok');
+  }
 });
 
 test('it goes without a trace', async () => {

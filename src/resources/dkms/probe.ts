@@ -4,8 +4,16 @@ import { nameOf, packageOf } from './package.ts';
 import { HOOK_SCRIPT, HOOKS, INSTALL_DIRS, PACKAGES, PROOFS, RECORDS, SOURCES, TREE } from './paths.ts';
 import type { DkmsDesired } from './schema.ts';
 
-/** What the source's folder and our files take in an answer, in bytes; of a folder that is larger the names are not told. */
-const MAX_FOLDER = 262_144;
+/**
+ * How many bytes an answer may have about the source's folder and our files. Of a folder that takes more the names are
+ * not told: it is not ours.
+ */
+export function folderLimit(input: Input<DkmsDesired>): number {
+  const found = packageOf(input);
+  if (!found) return 262_144;
+  const prefix = `${SOURCES}/${nameOf(input)}-${found.conf.version}`.length;
+  return 262_144 + 2 * found.manifest.length + prefix * found.manifest.split('\n').length;
+}
 
 /**
  * Reads the disk and never calls dkms: each call runs the dkms.conf of every package as root, `status` ends with 0
@@ -17,6 +25,7 @@ export function probeDkms(inputs: readonly Input<DkmsDesired>[]): string {
     const words = [
       nameOf(input),
       found?.conf.version ?? '',
+      String(folderLimit(input)),
       ...(found?.conf.modules.map((module) => module.installed) ?? []),
     ];
     return `bf_b ${index}; dkms_probe ${shellWords(words)}; bf_e ${index} 0\n`;
@@ -31,7 +40,7 @@ dkms_file() {
   if [ -L "$1" ]; then dkms_follow="$dkms_follow $1"; else dkms_files="$dkms_files $1"; fi
 }
 dkms_probe() {
-  dkms_n=$1 dkms_v=$2 dkms_files= dkms_follow= dkms_links= dkms_o=; shift 2
+  dkms_n=$1 dkms_v=$2 dkms_max=$3 dkms_files= dkms_follow= dkms_links= dkms_o=; shift 3
   [ -d /var/lib/blkfleet ] && [ ! -r /var/lib/blkfleet ] && dkms_say denied
   command -v dkms >/dev/null 2>&1 && dkms_say tool
   for dkms_d in ${TREE}/"$dkms_n"/*/; do
@@ -103,11 +112,13 @@ dkms_probe() {
   [ -n "$dkms_follow" ] && sha256sum $dkms_follow
   [ -n "$dkms_links$dkms_files$dkms_d" ] || return 0
   echo disk
-  dkms_x=$(find $dkms_links $dkms_files $dkms_d -printf '%y %m %U:%G %p\\n' -type l -printf 'to %l %p\\n' -o -type f -exec sha256sum {} +)
-  if [ \${#dkms_x} -gt ${MAX_FOLDER} ]; then
-    echo large
-    [ -z "$dkms_links$dkms_files" ] || dkms_x=$(find $dkms_links $dkms_files -type l -printf 'to %l %p\\n' -o -type f -exec sha256sum {} +)
+  # A line break in a name or a link could make up lines of its own: such an entry is only told to be there.
+  set -- '(' -name "*$bf_n*" -o -lname "*$bf_n*" ')' -printf 'odd\\n' -prune -o
+  dkms_x=$(find $dkms_links $dkms_files $dkms_d "$@" -printf '%y %m %U:%G %p\\n' -type l -printf 'to %l %p\\n' -o -type f -exec sha256sum {} +)
+  if [ \${#dkms_x} -gt "$dkms_max" ]; then
+    dkms_x=odd
+    [ -z "$dkms_links$dkms_files" ] || dkms_x="odd$bf_n$(find $dkms_links $dkms_files "$@" -type l -printf 'to %l %p\\n' -o -type f -exec sha256sum {} +)"
   fi
-  printf '%.${MAX_FOLDER}s\\n' "$dkms_x"
+  printf '%s\\n' "$dkms_x"
 }
 `;

@@ -2,6 +2,7 @@ import { FleetError } from '../../lib/errors.ts';
 import type { Input } from '../kind.ts';
 import { nameOf, packageOf } from './package.ts';
 import { HOOK_SCRIPT, HOOKS, INSTALL_DIRS, PACKAGES, SOURCES, TREE } from './paths.ts';
+import { folderLimit } from './probe.ts';
 import type { DkmsDesired } from './schema.ts';
 
 /** What the last build for a kernel left, by a run or by the kernel hook. */
@@ -48,12 +49,14 @@ export interface DkmsState {
   differing: readonly string[];
 }
 
+/** Of all but the source's folder. */
 const MAX_ANSWER = 1_048_576;
 const WORD = /^[A-Za-z0-9][A-Za-z0-9._+~-]{0,127}$/;
 
 /** @throws FleetError E_PROBE where the host refused to let us look, or the answer is beyond any sense */
 export function parseDkms(output: Buffer, input: Input<DkmsDesired>): DkmsState {
-  if (output.length > MAX_ANSWER) throw probeError('the answer about dkms is longer than 1 MiB');
+  if (output.length > MAX_ANSWER + folderLimit(input))
+    throw probeError('the answer about dkms is longer than it can be');
   const name = nameOf(input);
   const versions = new Map<string, 'right' | 'wrong' | 'missing'>();
   const pushed = new Set<string>();
@@ -114,8 +117,8 @@ export function parseDkms(output: Buffer, input: Input<DkmsDesired>): DkmsState 
   function takeEntry(line: string): void {
     const link = /^to (\S+) (\S+)$/.exec(line);
     if (link && link[2]!.startsWith(`${TREE}/${name}/kernel-`)) return void active.add(link[1]!);
-    if (line === 'large') manifest.push('large');
-    const entry = /^(\\?[0-9a-f]{64} {2}|[a-zA-Z?] \d{1,5} \d{1,10}:\d{1,10} )(.*)$/.exec(line);
+    if (line === 'odd') manifest.push('odd');
+    const entry = /^(\\?[0-9a-f]{64} {2}|[a-zA-Z?] \d{1,5} \d{1,10}:\d{1,10} )(.*)$/s.exec(line);
     if (!entry) return;
     const path = entry[2]!;
     if (path === folder) manifest.push(`${entry[1]}.`);

@@ -112,7 +112,7 @@ function probeOne(input: Input<FileDeclaration>, index: number): string {
       `else file_h=\${file_h${index}%% *}; file_h=\${file_h#\\\\}`,
       `[ -z "$file_h" ] || file_a="$file_a\${bf_n}sha256 $file_h"`,
       // What must not be shown does not travel.
-      `if ${input.desired.diff === false ? 'false && ' : ''}[ -n "$file_h" ] && [ "$file_h" != ${contentOf(input).sha256} ] && file_upto ${MAX_CONTENT} $file_s${index} && file_upto $file_left $file_s${index}; then`,
+      `if ${input.desired.diff === false ? 'false && ' : ''}[ -n "$file_h" ] && [ -n "$file_s${index}" ] && [ "$file_h" != ${contentOf(input).sha256} ] && file_upto ${MAX_CONTENT} $file_s${index} && file_upto $file_left $file_s${index}; then`,
       `set -- $file_s${index}; file_left=$((file_left - $6))`,
       raw('content', `head -c ${MAX_CONTENT} -- ${word}`),
       `else bf_f ${index} "$file_a"; fi; fi\n`,

@@ -5,6 +5,7 @@ import { FleetError } from '../../../../src/lib/errors.ts';
 import { hookFiles } from '../../../../src/resources/dkms/hooks.ts';
 import { packageOf } from '../../../../src/resources/dkms/package.ts';
 import { planDkms } from '../../../../src/resources/dkms/plan.ts';
+import { folderLimit } from '../../../../src/resources/dkms/probe.ts';
 import { parseDkms } from '../../../../src/resources/dkms/state.ts';
 import { dkmsSteps } from '../../../../src/resources/dkms/steps.ts';
 import { debianFacts } from '../facts.ts';
@@ -123,12 +124,27 @@ describe('the folder of the source', () => {
       (text) => `${text}l 777 0:0 /usr/src/demo-1.0/evil\nto /etc /usr/src/demo-1.0/evil\n`,
       'evil',
     ],
-    ['more than is told', (text) => text.replace('\ndisk\n', '\ndisk\nlarge\n'), '.'],
+    [
+      'more than is told, or a line break in a name',
+      (text) => text.replace('\ndisk\n', '\ndisk\nodd\n'),
+      '.',
+    ],
   ])('with %s is refused', (_what, change, name) => {
     expect(plan(change(answer([A])))).toMatchObject({
       status: 'blocked',
       message: expect.stringContaining(`1.0 is there with other source: ${name} differs`),
     });
+  });
+
+  it('is known by all of its files, as many as there are', () => {
+    const many = Object.fromEntries(
+      Array.from({ length: 9000 }, (_, i) => [`include/a-long-name-${i}.h`, '']),
+    );
+    const big = demo({ 'dkms.conf': conf(), ...many });
+    const lines = ['tool', 'folder there', 'disk', ...onDisk(packageOf(big)!.manifest)];
+    expect(parseDkms(Buffer.from(`${lines.join('\n')}\n`), big).source).toBe('same');
+    expect(lines.join('\n').length).toBeLessThan(folderLimit(big));
+    expect(lines.join('\n').length).toBeGreaterThan(1_048_576);
   });
 
   it('that is a link or a file is refused', () => {
@@ -239,7 +255,7 @@ describe('hostile answers', () => {
   });
 
   it('one without an end is refused', () => {
-    expect(() => parseDkms(Buffer.alloc(1_048_577, 'x'), input)).toThrow(FleetError);
+    expect(() => parseDkms(Buffer.alloc(1_400_000, 'x'), input)).toThrow(FleetError);
   });
 
   it('a host that does not let us look is an error, not an empty host', () => {
