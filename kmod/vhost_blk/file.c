@@ -158,7 +158,11 @@ static void prepare_kiocb(struct kiocb *kiocb, struct file *file, loff_t pos, un
 		kiocb->ki_flags |= IOCB_DSYNC;
 }
 
-/* Writing begins in one thread and may end in another, or in an interrupt. */
+/*
+ * Writing begins in one thread and may end in another, or in an interrupt. Against a file system that freezes it is
+ * guarded here and not by vfs_iocb_iter_write(): on some kernels that guards it too, waits for the thaw, and leaves the end
+ * to its caller.
+ */
 static bool begin_write(struct vblk_file_op *op)
 {
 	struct super_block *sb = file_inode(op->file)->i_sb;
@@ -246,7 +250,7 @@ static void run_transfer(struct vblk_file_op *op)
 	iov_iter_advance(&iter, op->done);
 	atomic_set(&op->parts, 2);
 	if (write)
-		ret = vfs_iocb_iter_write(op->file, &op->kiocb, &iter);
+		ret = op->file->f_op->write_iter(&op->kiocb, &iter);
 	else
 		ret = vfs_iocb_iter_read(op->file, &op->kiocb, &iter);
 	if (ret != -EIOCBQUEUED)
@@ -332,7 +336,7 @@ static ssize_t write_zero_pages(struct file *file, loff_t pos, size_t bytes, boo
 	iov_iter_bvec(&iter, ITER_SOURCE, vecs, DIV_ROUND_UP(bytes, PAGE_SIZE), bytes);
 	prepare_kiocb(&kiocb, file, pos, VBLK_WRITE, direct);
 	sb_start_write(sb);
-	ret = vfs_iocb_iter_write(file, &kiocb, &iter);
+	ret = file->f_op->write_iter(&kiocb, &iter);
 	sb_end_write(sb);
 	return ret;
 }
