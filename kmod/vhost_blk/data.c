@@ -7,22 +7,12 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
+#include "log.h"
+
 /* Pages that are pinned in one go. */
 #define VBLK_PIN_BATCH 32
 
-/* Bytes of the guest that are contiguous for the host. */
-struct vblk_piece {
-	void __user *addr;
-	size_t len;
-};
-
-/* What must hold of each piece for the disk to use it in place. */
-struct vblk_layout {
-	unsigned long addr_mask;
-	size_t len_mask;
-};
-
-static struct vblk_layout layout_of(struct block_device *bdev)
+struct vblk_layout vblk_layout_of(struct block_device *bdev)
 {
 	unsigned int block = bdev_logical_block_size(bdev);
 
@@ -32,9 +22,19 @@ static struct vblk_layout layout_of(struct block_device *bdev)
 	};
 }
 
+static bool suits(const struct vblk_layout *layout, const void __user *addr, size_t len)
+{
+	return !((unsigned long)addr & layout->addr_mask) && !(len & layout->len_mask);
+}
+
+static unsigned int pages_of(const void __user *addr, size_t len)
+{
+	return DIV_ROUND_UP(offset_in_page(addr) + len, PAGE_SIZE);
+}
+
 /* Looks each piece up before anything is done to one. Sets how many pieces and pages there are, and whether all suit. */
 static int measure(struct vblk_data *data, const struct vblk_mem *mem, struct vblk_cursor cursor, u32 bytes,
-		   struct vblk_layout layout)
+		   const struct vblk_layout *layout)
 {
 	data->bounced = false;
 	data->nr = 0;
@@ -45,9 +45,11 @@ static int measure(struct vblk_data *data, const struct vblk_mem *mem, struct vb
 
 		if (n <= 0)
 			return -EFAULT;
-		if ((unsigned long)addr & layout.addr_mask || n & layout.len_mask)
+		if (!suits(layout, addr, n))
 			data->bounced = true;
-		data->nr += DIV_ROUND_UP(offset_in_page(addr) + n, PAGE_SIZE);
+		data->nr += pages_of(addr, n);
+		if (data->nr_pieces < VBLK_FEW_PAGES)
+			data->few_pieces[data->nr_pieces] = (struct vblk_piece) { addr, n };
 		data->nr_pieces++;
 		bytes -= n;
 	}
@@ -69,13 +71,51 @@ static void free_vecs(struct vblk_data *data)
 	data->vecs = NULL;
 }
 
+/*
+ * Notes where data to be read goes: the guest memory that the request was made for, also when there is other then, and
+ * also for a log that is switched on in the meantime. measure() has noted a few.
+ */
+static int note_pieces(struct vblk_data *data, const struct vblk_mem *mem, struct vblk_cursor cursor, u32 bytes)
+{
+	unsigned int i;
+
+	data->pieces = data->few_pieces;
+	if (data->nr_pieces <= VBLK_FEW_PAGES)
+		return 0;
+	data->pieces = kvmalloc_array(data->nr_pieces, sizeof(*data->pieces), GFP_KERNEL | __GFP_NOWARN);
+	if (!data->pieces)
+		return -ENOMEM;
+	for (i = 0; i < data->nr_pieces; i++) {
+		ssize_t n = vblk_mem_next(mem, &cursor, bytes, &data->pieces[i].addr);
+
+		if (n <= 0)
+			return -EFAULT;
+		data->pieces[i].len = n;
+		bytes -= n;
+	}
+	return 0;
+}
+
+static void free_pieces(struct vblk_data *data)
+{
+	if (data->pieces != data->few_pieces)
+		kvfree(data->pieces);
+	data->pieces = NULL;
+}
+
 /* The first data->nr pages. */
 static void unpin(struct vblk_data *data)
 {
 	unsigned int i;
 
-	for (i = 0; i < data->nr; i++)
-		unpin_user_pages_dirty_lock(&data->vecs[i].bv_page, 1, data->to_guest);
+	for (i = 0; i < data->nr; i++) {
+		struct page *page = data->vecs[i].bv_page;
+
+		/* Pages of guests mostly are; one cleaned after this look has been written with what it holds now. */
+		if (data->to_guest && !PageDirty(page))
+			set_page_dirty_lock(page);
+		unpin_user_page(page);
+	}
 	free_vecs(data);
 }
 
@@ -133,27 +173,6 @@ static void free_bounce(struct vblk_data *data)
 	for (i = 0; i < data->nr; i++)
 		__free_page(data->vecs[i].bv_page);
 	free_vecs(data);
-	kvfree(data->pieces);
-	data->pieces = NULL;
-}
-
-/* Notes where data to be read goes: the guest memory that the request was made for, also when there is other then. */
-static int note_pieces(struct vblk_data *data, const struct vblk_mem *mem, struct vblk_cursor cursor, u32 bytes)
-{
-	unsigned int i;
-
-	data->pieces = kvmalloc_array(data->nr_pieces, sizeof(*data->pieces), GFP_KERNEL | __GFP_NOWARN);
-	if (!data->pieces)
-		return -ENOMEM;
-	for (i = 0; i < data->nr_pieces; i++) {
-		ssize_t n = vblk_mem_next(mem, &cursor, bytes, &data->pieces[i].addr);
-
-		if (n <= 0)
-			return -EFAULT;
-		data->pieces[i].len = n;
-		bytes -= n;
-	}
-	return 0;
 }
 
 static int bounce(struct vblk_data *data, const struct vblk_mem *mem, struct vblk_cursor cursor, u32 bytes)
@@ -167,7 +186,6 @@ static int bounce(struct vblk_data *data, const struct vblk_mem *mem, struct vbl
 	if (ret)
 		return ret;
 	data->nr = 0;
-	ret = data->to_guest ? note_pieces(data, mem, cursor, bytes) : 0;
 	while (!ret && bytes) {
 		u32 n = min_t(u32, bytes, PAGE_SIZE);
 		struct page *page = alloc_page(gfp);
@@ -186,16 +204,63 @@ static int bounce(struct vblk_data *data, const struct vblk_mem *mem, struct vbl
 	return ret;
 }
 
-int vblk_data_prepare(struct vblk_data *data, struct block_device *bdev, const struct vblk_mem *mem,
+/* What most requests are: one piece of a few pages. Return: 1 when @data is not such, else as vblk_data_prepare(). */
+static int pin_small(struct vblk_data *data, const struct vblk_mem *mem, struct vblk_cursor cursor, u32 bytes,
+		     const struct vblk_layout *layout)
+{
+	unsigned int flags = data->to_guest ? FOLL_WRITE : 0;
+	struct page *pages[VBLK_FEW_PAGES];
+	unsigned int offset, nr;
+	void __user *addr;
+	int pinned;
+	ssize_t n = vblk_mem_next(mem, &cursor, bytes, &addr);
+
+	if (n < 0)
+		return n;
+	offset = offset_in_page(addr);
+	nr = pages_of(addr, n);
+	if (n != bytes || nr > VBLK_FEW_PAGES || !suits(layout, addr, n))
+		return 1;
+	pinned = pin_user_pages_fast((unsigned long)addr - offset, nr, flags, pages);
+	if (pinned != nr) {
+		if (pinned > 0)
+			unpin_user_pages(pages, pinned);
+		return -EFAULT;
+	}
+	data->bounced = false;
+	data->few_pieces[0] = (struct vblk_piece) { addr, n };
+	data->nr_pieces = 1;
+	data->pieces = data->few_pieces;
+	data->vecs = data->few;
+	for (data->nr = 0; data->nr < nr; data->nr++) {
+		unsigned int len = min_t(u32, bytes, PAGE_SIZE - offset);
+
+		data->few[data->nr] = (struct bio_vec) { pages[data->nr], len, offset };
+		bytes -= len;
+		offset = 0;
+	}
+	return 0;
+}
+
+int vblk_data_prepare(struct vblk_data *data, struct vblk_layout layout, const struct vblk_mem *mem,
 		      struct vblk_cursor cursor, u32 bytes, bool to_guest)
 {
-	int ret = measure(data, mem, cursor, bytes, layout_of(bdev));
+	int ret;
 
-	if (ret)
-		return ret;
+	data->bytes = bytes;
 	data->to_guest = to_guest;
 	data->pieces = NULL;
-	return data->bounced ? bounce(data, mem, cursor, bytes) : pin(data, mem, cursor, bytes);
+	ret = pin_small(data, mem, cursor, bytes, &layout);
+	if (ret <= 0)
+		return ret;
+	ret = measure(data, mem, cursor, bytes, &layout);
+	if (!ret && to_guest)
+		ret = note_pieces(data, mem, cursor, bytes);
+	if (!ret)
+		ret = data->bounced ? bounce(data, mem, cursor, bytes) : pin(data, mem, cursor, bytes);
+	if (ret)
+		free_pieces(data);
+	return ret;
 }
 
 /* Copies from the pages to the pieces, both of which hold the request's bytes in order. */
@@ -225,16 +290,29 @@ static int deliver(const struct vblk_data *data)
 	return 0;
 }
 
-int vblk_data_finish(struct vblk_data *data, bool valid)
+/* Pages that the disk reads into have changed, also where it failed; what was bounced, only when it was delivered. */
+static int log_pieces(const struct vblk_data *data, struct vblk_log *log)
 {
-	int ret = 0;
+	unsigned int i;
 
-	if (!data->bounced) {
-		unpin(data);
-		return 0;
-	}
-	if (valid && data->to_guest)
+	for (i = 0; i < data->nr_pieces; i++)
+		if (vblk_log_written(log, data->pieces[i].addr, data->pieces[i].len))
+			return -EPROTO;
+	return 0;
+}
+
+int vblk_data_finish(struct vblk_data *data, bool valid, struct vblk_log *log)
+{
+	int ret = 0, logged = 0;
+
+	if (data->bounced && data->to_guest && valid)
 		ret = deliver(data);
-	free_bounce(data);
-	return ret;
+	if (data->to_guest && (valid || !data->bounced))
+		logged = log_pieces(data, log);
+	if (data->bounced)
+		free_bounce(data);
+	else
+		unpin(data);
+	free_pieces(data);
+	return logged ? logged : ret;
 }

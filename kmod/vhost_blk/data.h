@@ -8,10 +8,16 @@
 #include "mem.h"
 
 struct block_device;
-struct vblk_piece;
+struct vblk_log;
 
 /* Pages of a small request, which needs no allocation for them. */
 #define VBLK_FEW_PAGES 4
+
+/* What must hold of each piece of memory for the disk to use it in place. */
+struct vblk_layout {
+	unsigned long addr_mask;
+	size_t len_mask;
+};
 
 /*
  * The bytes of a request as the block layer sees them: the guest's own pages, pinned, or, where their layout does not suit
@@ -21,19 +27,25 @@ struct vblk_data {
 	/* One page each. */
 	struct bio_vec *vecs;
 	unsigned int nr;
+	/* In all. */
+	u32 bytes;
 	/* Flows from the disk to the guest. */
 	bool to_guest;
 	bool bounced;
-	/* Where bounced data goes when it has been read. */
+	/* Where data that is read goes: what bounced data is copied to, and what a dirty log must hear of. */
 	struct vblk_piece *pieces;
 	unsigned int nr_pieces;
 	struct bio_vec few[VBLK_FEW_PAGES];
+	struct vblk_piece few_pieces[VBLK_FEW_PAGES];
 };
+
+/* vblk_layout_of() - what a block device asks for */
+struct vblk_layout vblk_layout_of(struct block_device *bdev);
 
 /**
  * vblk_data_prepare() - make a request's bytes ready for a disk; in the owner's address space
  * @data: filled in, to be given to vblk_data_finish(); nothing is kept on failure
- * @bdev: the disk
+ * @layout: what the disk asks for
  * @mem: guest memory
  * @cursor: where the bytes begin
  * @bytes: how many; not 0
@@ -41,15 +53,16 @@ struct vblk_data {
  *
  * Return: 0, -EFAULT where the guest has no such memory, -ENOMEM.
  */
-int vblk_data_prepare(struct vblk_data *data, struct block_device *bdev, const struct vblk_mem *mem,
+int vblk_data_prepare(struct vblk_data *data, struct vblk_layout layout, const struct vblk_mem *mem,
 		      struct vblk_cursor cursor, u32 bytes, bool to_guest);
 
 /**
  * vblk_data_finish() - release the pages, after all bios for them have ended; in the owner's address space
  * @valid: what was read is to be delivered
+ * @log: is told what the guest's memory got
  *
- * Return: 0 or -EFAULT when it can not be delivered.
+ * Return: 0, -EFAULT when it can not be delivered, -EPROTO when it can not be logged.
  */
-int vblk_data_finish(struct vblk_data *data, bool valid);
+int vblk_data_finish(struct vblk_data *data, bool valid, struct vblk_log *log);
 
 #endif

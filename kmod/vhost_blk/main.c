@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* /dev/vhost-blk: serves the virtqueues of a virtio-blk device from a host block device, without a way through user space. */
+/* /dev/vhost-blk: serves the virtqueues of a virtio-blk device from a host disk, without a way through user space. */
 #include <linux/fs.h>
 #include <linux/miscdevice.h>
 #include <linux/module.h>
@@ -7,6 +7,8 @@
 
 #include "device.h"
 #include "io.h"
+#include "message.h"
+#include "stats.h"
 
 static int vblk_open(struct inode *inode, struct file *file)
 {
@@ -16,7 +18,10 @@ static int vblk_open(struct inode *inode, struct file *file)
 	if (!dev)
 		return -ENOMEM;
 	mutex_init(&dev->lock);
+	vblk_resize_init(&dev->resize);
 	ratelimit_state_init(&dev->log_limit, DEFAULT_RATELIMIT_INTERVAL, DEFAULT_RATELIMIT_BURST);
+	vblk_iotlb_init(&dev->iotlb);
+	vblk_budget_init(&dev->budget);
 	for (i = 0; i < VHOST_BLK_MAX_VQS; i++)
 		vblk_vq_init(&dev->vqs[i], dev, i);
 	/* misc_open() left its own pointer here. */
@@ -46,10 +51,30 @@ static long vblk_ioctl(struct file *file, unsigned int request, unsigned long ar
 	return ret;
 }
 
+static ssize_t vblk_read(struct kiocb *iocb, struct iov_iter *to)
+{
+	bool nonblocking = iocb->ki_filp->f_flags & O_NONBLOCK || iocb->ki_flags & IOCB_NOWAIT;
+
+	return vblk_dev_read(iocb->ki_filp->private_data, to, nonblocking);
+}
+
+static ssize_t vblk_write(struct kiocb *iocb, struct iov_iter *from)
+{
+	return vblk_dev_write(iocb->ki_filp->private_data, from);
+}
+
+static __poll_t vblk_poll(struct file *file, poll_table *table)
+{
+	return vblk_dev_poll(file->private_data, file, table);
+}
+
 static const struct file_operations vblk_fops = {
 	.owner		= THIS_MODULE,
 	.open		= vblk_open,
 	.release	= vblk_release,
+	.read_iter	= vblk_read,
+	.write_iter	= vblk_write,
+	.poll		= vblk_poll,
 	.unlocked_ioctl	= vblk_ioctl,
 	.compat_ioctl	= compat_ptr_ioctl,
 	.llseek		= noop_llseek,
@@ -68,15 +93,19 @@ static int __init vblk_module_init(void)
 
 	if (ret)
 		return ret;
+	vblk_stats_init();
 	ret = misc_register(&vblk_misc);
-	if (ret)
+	if (ret) {
+		vblk_stats_exit();
 		vblk_io_exit();
+	}
 	return ret;
 }
 
 static void __exit vblk_module_exit(void)
 {
 	misc_deregister(&vblk_misc);
+	vblk_stats_exit();
 	vblk_io_exit();
 }
 

@@ -8,6 +8,7 @@
 #include <linux/sort.h>
 #include <linux/uaccess.h>
 
+#include "iotlb.h"
 #include "uapi/vhost_blk.h"
 
 static int compare_regions(const void *a, const void *b)
@@ -80,27 +81,45 @@ struct vblk_mem *vblk_mem_create(const struct vhost_memory __user *table)
 
 static const struct vblk_region *find_region(const struct vblk_mem *mem, u64 gpa)
 {
-	unsigned int low = 0, high = mem ? mem->nr : 0;
+	const struct vblk_region *region;
+	unsigned int nr;
 
-	while (low < high) {
-		unsigned int middle = low + (high - low) / 2;
-		const struct vblk_region *region = &mem->region[middle];
+	if (!mem || !mem->nr)
+		return NULL;
+	/* The last one that does not begin behind gpa, or the first of all. */
+	region = mem->region;
+	for (nr = mem->nr; nr > 1;) {
+		unsigned int half = nr / 2;
 
-		if (gpa < region->gpa)
-			high = middle;
-		else if (gpa - region->gpa >= region->size)
-			low = middle + 1;
-		else
-			return region;
+		if (region[half].gpa <= gpa) {
+			region += half;
+			nr -= half;
+		} else {
+			nr = half;
+		}
 	}
-	return NULL;
+	/* Before the first the difference wraps to more than any size, as no region does. */
+	return gpa - region->gpa < region->size ? region : NULL;
+}
+
+static int by_region(const struct vblk_mem *mem, u64 gpa, size_t *len, void __user **uaddr)
+{
+	const struct vblk_region *region = find_region(mem, gpa);
+	u64 into;
+
+	if (!region)
+		return -EFAULT;
+	into = gpa - region->gpa;
+	*len = min_t(u64, *len, region->size - into);
+	*uaddr = (void __user *)(unsigned long)(region->uaddr + into);
+	return 0;
 }
 
 ssize_t vblk_mem_next(const struct vblk_mem *mem, struct vblk_cursor *cursor, size_t max, void __user **uaddr)
 {
-	const struct vblk_region *region;
-	u64 gpa, into;
 	size_t len;
+	u64 gpa;
+	int ret;
 
 	while (cursor->nr && cursor->offset == cursor->seg->len) {
 		cursor->seg++;
@@ -112,13 +131,13 @@ ssize_t vblk_mem_next(const struct vblk_mem *mem, struct vblk_cursor *cursor, si
 	/* A sum that wraps is below any region that the piece's start can be in. */
 	if (check_add_overflow(cursor->seg->gpa, (u64)cursor->offset, &gpa))
 		return -EFAULT;
-	region = find_region(mem, gpa);
-	if (!region)
-		return -EFAULT;
-	into = gpa - region->gpa;
-	len = min_t(u64, region->size - into, cursor->seg->len - cursor->offset);
-	len = min(len, max);
-	*uaddr = (void __user *)(unsigned long)(region->uaddr + into);
+	len = min_t(size_t, cursor->seg->len - cursor->offset, max);
+	if (mem && mem->iotlb)
+		ret = vblk_iotlb_translate(mem->iotlb, gpa, cursor->writable, &len, uaddr);
+	else
+		ret = by_region(mem, gpa, &len, uaddr);
+	if (ret)
+		return ret;
 	cursor->offset += len;
 	return len;
 }
@@ -129,6 +148,8 @@ int vblk_mem_read(const struct vblk_mem *mem, struct vblk_cursor *cursor, void *
 		void __user *uaddr;
 		ssize_t n = vblk_mem_next(mem, cursor, len, &uaddr);
 
+		if (n == -EAGAIN)
+			return n;
 		if (n <= 0 || copy_from_user(to, uaddr, n))
 			return -EFAULT;
 		to += n;
@@ -143,6 +164,8 @@ int vblk_mem_write(const struct vblk_mem *mem, struct vblk_cursor *cursor, const
 		void __user *uaddr;
 		ssize_t n = vblk_mem_next(mem, cursor, len, &uaddr);
 
+		if (n == -EAGAIN)
+			return n;
 		if (n <= 0 || copy_to_user(uaddr, from, n))
 			return -EFAULT;
 		from += n;

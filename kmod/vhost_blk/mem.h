@@ -3,7 +3,10 @@
 #define VHOST_BLK_MEM_H
 
 #include <linux/types.h>
+#include <linux/uaccess.h>
 #include <linux/vhost_types.h>
+
+struct vblk_iotlb;
 
 struct vblk_region {
 	u64 gpa;
@@ -11,8 +14,10 @@ struct vblk_region {
 	u64 uaddr;
 };
 
-/* Guest memory: where guest physical addresses are in the owner's address space. Does not change once it is made. */
+/* Guest memory: where guest physical addresses are in the owner's address space. Does not change once it is in use. */
 struct vblk_mem {
+	/* What the driver uses are no physical addresses, and are translated here; its lock is held. Or NULL. */
+	struct vblk_iotlb *iotlb;
 	unsigned int nr;
 	/* Sorted by gpa, without overlap, each inside user space. */
 	struct vblk_region region[];
@@ -29,7 +34,38 @@ struct vblk_cursor {
 	const struct vblk_seg *seg;
 	unsigned int nr;
 	u32 offset;
+	/* They are for the device to write, else to read. */
+	bool writable;
 };
+
+/* Bytes of the guest that are contiguous for the host. */
+struct vblk_piece {
+	void __user *addr;
+	size_t len;
+};
+
+/**
+ * vblk_user_read_words() - copy_from_user() for what is short and read often: no call, no loop over bytes
+ * @to: @words of 64 bits, aligned
+ * @from: in the owner's address space
+ *
+ * Return: 0 or -EFAULT.
+ */
+static inline int vblk_user_read_words(void *to, const void __user *from, unsigned int words)
+{
+	const u64 __user *user = from;
+	u64 *word = to;
+
+	if (!user_read_access_begin(user, words * sizeof(*word)))
+		return -EFAULT;
+	for (; words; words--)
+		unsafe_get_user(*word++, user++, fault);
+	user_read_access_end();
+	return 0;
+fault:
+	user_read_access_end();
+	return -EFAULT;
+}
 
 /**
  * vblk_mem_create() - take over a VHOST_SET_MEM_TABLE
@@ -46,7 +82,8 @@ struct vblk_mem *vblk_mem_create(const struct vhost_memory __user *table);
  * @max: not more bytes than these
  * @uaddr: set to where they are
  *
- * Return: how many bytes, 0 at the end of the list, -EFAULT where the guest has no memory.
+ * Return: how many bytes, 0 at the end of the list, -EFAULT where the guest has no memory or the device may not access
+ * it, -EAGAIN where that is not known yet; @cursor is at that place then.
  */
 ssize_t vblk_mem_next(const struct vblk_mem *mem, struct vblk_cursor *cursor, size_t max, void __user **uaddr);
 
@@ -54,7 +91,7 @@ ssize_t vblk_mem_next(const struct vblk_mem *mem, struct vblk_cursor *cursor, si
  * vblk_mem_read() - copy from guest memory
  * @to: @len bytes
  *
- * Return: 0 or -EFAULT, also when the list is shorter than @len. @cursor is behind what was copied.
+ * Return: 0, -EAGAIN, or -EFAULT, also when the list is shorter than @len. @cursor is behind what was copied.
  */
 int vblk_mem_read(const struct vblk_mem *mem, struct vblk_cursor *cursor, void *to, size_t len);
 

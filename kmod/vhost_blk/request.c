@@ -6,20 +6,11 @@
 #include <linux/virtio_blk.h>
 #include <linux/virtio_byteorder.h>
 
+#include "device.h"
+#include "range.h"
+#include "stats.h"
+#include "trace.h"
 #include "vq.h"
-
-/* Beside the values of a status byte: the answer comes from vblk_request_finish(). */
-#define VBLK_IN_FLIGHT -1
-
-/* What a request is made of, apart from the chain: valid while it is started. */
-struct vblk_order {
-	const struct vblk_chain *chain;
-	u32 type;
-	u64 sector;
-	/* Bytes behind the header that the device may read, and before the status that it may write. */
-	u64 readable;
-	u64 writable;
-};
 
 static struct vblk_cursor readable_part(const struct vblk_chain *chain)
 {
@@ -28,7 +19,7 @@ static struct vblk_cursor readable_part(const struct vblk_chain *chain)
 
 static struct vblk_cursor writable_part(const struct vblk_chain *chain)
 {
-	return (struct vblk_cursor) { chain->seg + chain->readable, chain->writable };
+	return (struct vblk_cursor) { chain->seg + chain->readable, chain->writable, .writable = true };
 }
 
 static u64 length_of(struct vblk_cursor part)
@@ -50,12 +41,26 @@ static int find_status(struct vblk_request *request, struct vblk_order *order)
 
 	if (!length)
 		return vblk_vq_broken(request->vq, "a request has no place for its status");
-	vblk_mem_skip(&cursor, length - 1);
+	/* A descriptor of its own, mostly. */
+	if (cursor.seg[cursor.nr - 1].len == 1)
+		cursor = (struct vblk_cursor) { &cursor.seg[cursor.nr - 1], 1, .writable = cursor.writable };
+	else
+		vblk_mem_skip(&cursor, length - 1);
 	if (vblk_mem_next(request->vq->mem, &cursor, 1, &status) != 1)
 		return vblk_vq_broken(request->vq, "the status of a request is outside of guest memory");
 	request->status = status;
 	order->writable = length - 1;
 	return 0;
+}
+
+static int copy_header(const struct vblk_mem *mem, struct vblk_cursor *cursor, struct virtio_blk_outhdr *header)
+{
+	struct vblk_cursor whole = *cursor;
+	void __user *from;
+
+	if (vblk_mem_next(mem, &whole, sizeof(*header), &from) == sizeof(*header))
+		return vblk_user_read_words(header, from, sizeof(*header) / sizeof(u64));
+	return vblk_mem_read(mem, cursor, header, sizeof(*header));
 }
 
 static bool read_header(const struct vblk_request *request, struct vblk_order *order)
@@ -65,7 +70,7 @@ static bool read_header(const struct vblk_request *request, struct vblk_order *o
 	struct virtio_blk_outhdr header;
 	u64 length = length_of(cursor);
 
-	if (length < sizeof(header) || vblk_mem_read(request->vq->mem, &cursor, &header, sizeof(header)))
+	if (length < sizeof(header) || copy_header(request->vq->mem, &cursor, &header))
 		return false;
 	order->type = __virtio32_to_cpu(little_endian, header.type);
 	order->sector = __virtio64_to_cpu(little_endian, header.sector);
@@ -77,54 +82,65 @@ static bool read_header(const struct vblk_request *request, struct vblk_order *o
 static void request_done(struct vblk_io *io)
 {
 	struct vblk_request *request = container_of(io, struct vblk_request, io);
-	struct vblk_vq *vq = request->vq;
 
-	rcu_read_lock();
-	/* The request may be answered and used again from here on; the virtqueue stays until the grace period. */
-	if (llist_add(&request->done, &vq->done))
-		vblk_worker_queue(vq->worker, &vq->work);
-	rcu_read_unlock();
+	vblk_vq_done(request->vq, &request->done);
 }
 
-static void enter_flight(struct vblk_request *request, u32 bytes, u32 written)
+struct vblk_cursor vblk_request_readable(const struct vblk_order *order)
+{
+	struct vblk_cursor cursor = readable_part(order->chain);
+
+	vblk_mem_skip(&cursor, sizeof(struct virtio_blk_outhdr));
+	return cursor;
+}
+
+void vblk_request_enter_flight(struct vblk_request *request, u32 bytes, u32 written)
 {
 	request->in_flight = true;
 	request->bytes = bytes;
 	request->written = written;
 	request->vq->in_flight++;
 	request->vq->bytes_in_flight += bytes;
+	request->vq->turn_bytes += bytes;
+	vblk_stats_enter_flight(request);
 	vblk_io_begin(&request->io, request_done);
 }
 
 static int start_transfer(struct vblk_request *request, const struct vblk_order *order, bool write)
 {
-	struct vblk_cursor cursor = write ? readable_part(order->chain) : writable_part(order->chain);
+	struct vblk_cursor cursor = write ? vblk_request_readable(order) : writable_part(order->chain);
 	u64 bytes = write ? order->readable : order->writable;
 	struct vblk_vq *vq = request->vq;
-	blk_opf_t opf = REQ_OP_READ;
+	const struct vblk_backend *backend = &vq->backend;
+	struct vblk_layout layout;
+	unsigned int flags = 0;
 
-	if (bytes > VHOST_BLK_MAX_REQUEST_BYTES || (write && vq->read_only) ||
-	    !vblk_backend_allows(&vq->backend, write, order->sector, bytes))
+	if (bytes > VHOST_BLK_MAX_REQUEST_BYTES || (write && vq->read_only))
 		return VIRTIO_BLK_S_IOERR;
+	if (!vblk_backend_allows(backend, write, order->sector, bytes)) {
+		vblk_resize_suspect(vq, order->sector, bytes);
+		return VIRTIO_BLK_S_IOERR;
+	}
 	if (!bytes)
 		return VIRTIO_BLK_S_OK;
-	if (write) {
-		vblk_mem_skip(&cursor, sizeof(struct virtio_blk_outhdr));
-		/* A guest that can not flush relies on each write being durable. */
-		opf = REQ_OP_WRITE | REQ_SYNC | (vq->can_flush ? 0 : REQ_FUA);
-	}
-	if (vblk_data_prepare(&request->data, vq->backend.bdev, vq->mem, cursor, bytes, !write))
+	if (write)
+		flags = VBLK_WRITE | (vblk_vq_durable(vq) ? VBLK_DURABLE : 0);
+	layout = backend->ops->layout(backend, order->sector, bytes);
+	if (vblk_data_prepare(&request->data, layout, vq->mem, cursor, bytes, !write))
 		return VIRTIO_BLK_S_IOERR;
-	enter_flight(request, bytes, write ? 0 : bytes);
-	vblk_io_transfer(&request->io, &request->data, vq->backend.bdev, order->sector, opf);
+	request->has_data = true;
+	vblk_request_enter_flight(request, bytes, write ? 0 : bytes);
+	backend->ops->transfer(backend, &request->io, &request->data, order->sector, flags);
 	vblk_io_end(&request->io);
 	return VBLK_IN_FLIGHT;
 }
 
 static int start_flush(struct vblk_request *request)
 {
-	enter_flight(request, 0, 0);
-	vblk_io_flush(&request->io, request->vq->backend.bdev);
+	const struct vblk_backend *backend = &request->vq->backend;
+
+	vblk_request_enter_flight(request, 0, 0);
+	backend->ops->flush(backend, &request->io);
 	vblk_io_end(&request->io);
 	return VBLK_IN_FLIGHT;
 }
@@ -135,9 +151,11 @@ static int get_id(struct vblk_request *request, const struct vblk_order *order)
 	u32 len = min_t(u64, order->writable, VIRTIO_BLK_ID_BYTES);
 	char id[VIRTIO_BLK_ID_BYTES];
 
-	vblk_backend_id(&request->vq->backend, id, sizeof(id));
+	vblk_vq_serial(request->vq, id);
 	if (vblk_mem_write(request->vq->mem, &cursor, id, len))
 		return VIRTIO_BLK_S_IOERR;
+	if (vblk_log_pieces(&request->vq->log, request->vq->mem, writable_part(order->chain), len))
+		return vblk_vq_broken(request->vq, VBLK_NO_LOG);
 	request->written = len;
 	return VIRTIO_BLK_S_OK;
 }
@@ -146,6 +164,8 @@ static int carry_out(struct vblk_request *request, struct vblk_order *order)
 {
 	if (!read_header(request, order))
 		return VIRTIO_BLK_S_IOERR;
+	request->type = vblk_stats_type(order->type);
+	trace_vhost_blk_request_start(request, order->type, order->sector);
 	switch (order->type) {
 	case VIRTIO_BLK_T_IN:
 		return start_transfer(request, order, false);
@@ -155,6 +175,10 @@ static int carry_out(struct vblk_request *request, struct vblk_order *order)
 		return start_flush(request);
 	case VIRTIO_BLK_T_GET_ID:
 		return get_id(request, order);
+	case VIRTIO_BLK_T_DISCARD:
+	case VIRTIO_BLK_T_WRITE_ZEROES:
+	case VIRTIO_BLK_T_SECURE_ERASE:
+		return vblk_range_start(request, order);
 	default:
 		return VIRTIO_BLK_S_UNSUPP;
 	}
@@ -163,8 +187,12 @@ static int carry_out(struct vblk_request *request, struct vblk_order *order)
 /* @written: bytes of guest memory before the status. */
 static int answer(struct vblk_request *request, u8 status, u32 written)
 {
+	vblk_stats_answer(request, status);
+	trace_vhost_blk_request_finish(request, status, written + 1);
 	if (put_user(status, request->status))
 		return vblk_vq_broken(request->vq, "the status of a request can not be written");
+	if (vblk_log_written(&request->vq->log, request->status, 1))
+		return vblk_vq_broken(request->vq, VBLK_NO_LOG);
 	return vblk_vring_use(&request->vq->vring, request->head, written + 1);
 }
 
@@ -172,7 +200,7 @@ int vblk_request_start(struct vblk_vq *vq, const struct vblk_chain *chain)
 {
 	struct vblk_request *request = &vq->requests[chain->head];
 	struct vblk_order order = { .chain = chain };
-	int status, ret;
+	int status, held, ret;
 
 	/* Its buffers are in use; and there is one vblk_request a head. */
 	if (request->in_flight)
@@ -180,22 +208,45 @@ int vblk_request_start(struct vblk_vq *vq, const struct vblk_chain *chain)
 	request->vq = vq;
 	request->head = chain->head;
 	request->written = 0;
+	request->bytes = 0;
+	request->type = VBLK_TYPE_OTHER;
+	request->has_data = false;
+	request->zeroes.sectors = 0;
+	held = vblk_hold_chain(&request->hold, vq->mem, chain, &vq->miss);
+	if (held == -EAGAIN)
+		return held;
 	ret = find_status(request, &order);
-	if (ret)
-		return ret;
-	status = carry_out(request, &order);
-	return status == VBLK_IN_FLIGHT ? 0 : answer(request, status, request->written);
+	if (!ret) {
+		status = held ? VIRTIO_BLK_S_IOERR : carry_out(request, &order);
+		if (status == VBLK_IN_FLIGHT)
+			return 0;
+		ret = status < 0 ? status : answer(request, status, request->written);
+	}
+	vblk_hold_release(&request->hold);
+	return ret;
 }
 
 int vblk_request_finish(struct vblk_request *request)
 {
 	struct vblk_vq *vq = request->vq;
-	int error = request->io.error;
+	int ret = 0, error = request->io.error;
+	u8 status = VIRTIO_BLK_S_OK;
 
-	if (request->bytes && vblk_data_finish(&request->data, !error))
-		error = -EFAULT;
+	if (request->zeroes.sectors && vblk_range_goes_on(request, error))
+		return 0;
+	if (request->has_data)
+		ret = vblk_data_finish(&request->data, !error, &vq->log);
 	request->in_flight = false;
+	vblk_stats_leave_flight(request);
 	vq->in_flight--;
 	vq->bytes_in_flight -= request->bytes;
-	return answer(request, error ? VIRTIO_BLK_S_IOERR : VIRTIO_BLK_S_OK, error ? 0 : request->written);
+	error = error ? error : ret;
+	if (error)
+		status = error == -EOPNOTSUPP && !request->has_data ? VIRTIO_BLK_S_UNSUPP : VIRTIO_BLK_S_IOERR;
+	if (ret == -EPROTO)
+		ret = vblk_vq_broken(vq, VBLK_NO_LOG);
+	else
+		ret = answer(request, status, error ? 0 : request->written);
+	vblk_hold_release(&request->hold);
+	return ret;
 }

@@ -8,6 +8,11 @@
 #include <linux/wait.h>
 
 #include "backend.h"
+#include "budget.h"
+#include "iotlb.h"
+#include "log.h"
+#include "busy_poll.h"
+#include "stats.h"
 #include "vring.h"
 #include "worker.h"
 
@@ -25,12 +30,21 @@ struct vblk_vq {
 	struct file *kick;
 	wait_queue_head_t *kick_queue;
 	wait_queue_entry_t kick_wait;
+	/* How many there were; written under the lock of the eventfd that is listened to. */
+	u64 kicks;
 
-	/* Set before a request or a kick can come, cleared after the last one. NULL: does not run. */
-	struct vblk_worker *worker;
+	/* Protected by vblk_dev.lock. Its worker was chosen by the owner; it has a backend; it has a file in debugfs. */
+	bool worker_chosen;
+	bool running;
+	bool shown;
+
+	/* Set while it runs; changes under vblk_dev.lock with lock. Who has neither finds it under RCU: see vblk_vq_queue(). */
+	struct vblk_worker __rcu *worker;
 	struct vblk_work work;
 	/* Requests whose bios have ended; filled in any context, emptied by the worker. */
 	struct llist_head done;
+	/* A turn is under way, which looks at done before it ends. Written by the worker. */
+	bool in_turn;
 	/* Woken when the last request of a virtqueue that stops has been answered. */
 	wait_queue_head_t drained;
 
@@ -40,6 +54,13 @@ struct vblk_vq {
 	struct vblk_backend backend;
 	/* The device's guest memory. */
 	struct vblk_mem *mem;
+	struct vblk_log log;
+	/* A translation that is missing: nothing is taken until it comes. */
+	struct vblk_miss miss;
+	/* The device has no room for the next request: nothing is taken until others have ended. */
+	struct vblk_claim claim;
+	/* What the virtqueue has of the device's budget: its requests in flight, and a bit more. */
+	u64 reserved;
 	struct eventfd_ctx *call;
 	struct eventfd_ctx *error;
 	/* From the features: whether the guest flushes, and whether it may write. */
@@ -52,12 +73,17 @@ struct vblk_vq {
 	struct vblk_request *requests;
 	unsigned int in_flight;
 	u64 bytes_in_flight;
+	/* Bytes of the requests that this turn has taken; local_clock() as last looked at. */
+	u64 turn_bytes;
+	u64 now;
+	struct vblk_poll poll;
+	struct vblk_stats stats;
 	/* The chain at hand. */
 	struct vblk_chain *chain;
 };
 
 /* Which: bit n for virtqueue n. */
-typedef u16 vblk_vq_set;
+typedef u64 vblk_vq_set;
 
 void vblk_vq_init(struct vblk_vq *vq, struct vblk_dev *dev, unsigned int index);
 
@@ -80,8 +106,19 @@ void vblk_vqs_stop(struct vblk_dev *dev, vblk_vq_set which);
 /* vblk_vq_running() - whether it has a backend; dev->lock held */
 static inline bool vblk_vq_running(const struct vblk_vq *vq)
 {
-	return vq->worker;
+	return vq->running;
 }
+
+/* vblk_vq_queue() - have the worker look at the virtqueue soon; any context, from when it starts until it is stopped */
+void vblk_vq_queue(struct vblk_vq *vq);
+
+/**
+ * vblk_vq_done() - a request's I/O has ended
+ * @node: its place on vblk_vq.done; it may be answered and used again at once
+ *
+ * Any context.
+ */
+void vblk_vq_done(struct vblk_vq *vq, struct llist_node *node);
 
 /* vblk_vq_set_kick() - use another kick eventfd, or none; takes over the reference; dev->lock held */
 void vblk_vq_set_kick(struct vblk_vq *vq, struct file *kick);

@@ -3,7 +3,9 @@
 
 #include <linux/bitops.h>
 #include <linux/cgroup.h>
+#include <linux/completion.h>
 #include <linux/err.h>
+#include <linux/freezer.h>
 #include <linux/kthread.h>
 #include <linux/sched.h>
 #include <linux/sched/task.h>
@@ -23,8 +25,30 @@ void vblk_worker_queue(struct vblk_worker *worker, struct vblk_work *work)
 	/* Full barrier: what the caller stored before is seen by a run that starts after the bit was cleared. */
 	if (test_and_set_bit(VBLK_WORK_QUEUED, &work->flags))
 		return;
+	/* Full barrier: the worker sees the work, or this sees that it is asleep. */
 	llist_add(&work->node, &worker->queued);
-	wake_up_process(worker->task);
+	if (READ_ONCE(worker->asleep))
+		wake_up_process(worker->task);
+}
+
+struct vblk_flush {
+	struct vblk_work work;
+	struct completion done;
+};
+
+static void flushed(struct vblk_work *work)
+{
+	complete(&container_of(work, struct vblk_flush, work)->done);
+}
+
+void vblk_worker_flush(struct vblk_worker *worker)
+{
+	struct vblk_flush flush;
+
+	vblk_work_init(&flush.work, flushed);
+	init_completion(&flush.done);
+	vblk_worker_queue(worker, &flush.work);
+	wait_for_completion(&flush.done);
 }
 
 static void run_queued(struct vblk_worker *worker)
@@ -41,25 +65,37 @@ static void run_queued(struct vblk_worker *worker)
 	}
 }
 
+/* Return: false when the thread is to end. */
+static bool wait_for_work(struct vblk_worker *worker)
+{
+	while (llist_empty(&worker->queued)) {
+		if (kthread_should_stop())
+			return false;
+		try_to_freeze();
+		WRITE_ONCE(worker->asleep, true);
+		/* Full barrier before looking at the list: pairs with the one of vblk_worker_queue(). */
+		set_current_state(TASK_INTERRUPTIBLE);
+		if (llist_empty(&worker->queued) && !kthread_should_stop())
+			schedule();
+		__set_current_state(TASK_RUNNING);
+		WRITE_ONCE(worker->asleep, false);
+	}
+	return true;
+}
+
 static int worker_thread(void *data)
 {
 	struct vblk_worker *worker = data;
 
+	/* Requests must not change the disk behind a hibernation image. */
+	set_freezable();
 	kthread_associate_blkcg(worker->blkcg);
 	kthread_use_mm(worker->mm);
-	for (;;) {
-		/* Before looking at the list: a wake-up that comes behind the look ends the sleep. */
-		set_current_state(TASK_INTERRUPTIBLE);
-		if (kthread_should_stop())
-			break;
-		if (llist_empty(&worker->queued)) {
-			schedule();
-			continue;
-		}
-		__set_current_state(TASK_RUNNING);
+	while (wait_for_work(worker)) {
+		/* Also where there is always more to do. */
+		try_to_freeze();
 		run_queued(worker);
 	}
-	__set_current_state(TASK_RUNNING);
 	kthread_unuse_mm(worker->mm);
 	kthread_associate_blkcg(NULL);
 	return 0;
@@ -82,7 +118,7 @@ static void free_worker(struct vblk_worker *worker)
 	kfree(worker);
 }
 
-struct vblk_worker *vblk_worker_create(struct mm_struct *mm, pid_t owner_pid, unsigned int number)
+struct vblk_worker *vblk_worker_create(struct mm_struct *mm, pid_t owner_pid, unsigned int id)
 {
 	struct vblk_worker *worker = kzalloc(sizeof(*worker), GFP_KERNEL_ACCOUNT);
 	struct task_struct *task;
@@ -92,8 +128,9 @@ struct vblk_worker *vblk_worker_create(struct mm_struct *mm, pid_t owner_pid, un
 		return ERR_PTR(-ENOMEM);
 	init_llist_head(&worker->queued);
 	worker->mm = mm;
+	worker->id = id;
 	worker->blkcg = get_owner_blkcg();
-	task = kthread_create(worker_thread, worker, "vblk-%d-%u", owner_pid, number);
+	task = kthread_create(worker_thread, worker, "vblk-%d-%u", owner_pid, id);
 	if (IS_ERR(task)) {
 		free_worker(worker);
 		return ERR_CAST(task);
@@ -105,19 +142,16 @@ struct vblk_worker *vblk_worker_create(struct mm_struct *mm, pid_t owner_pid, un
 		free_worker(worker);
 		return ERR_PTR(ret);
 	}
+	set_user_nice(task, task_nice(current));
 	get_task_struct(task);
 	worker->task = task;
 	wake_up_process(task);
 	return worker;
 }
 
-void vblk_worker_stop(struct vblk_worker *worker)
+void vblk_worker_destroy(struct vblk_worker *worker)
 {
 	kthread_stop(worker->task);
-}
-
-void vblk_worker_free(struct vblk_worker *worker)
-{
 	put_task_struct(worker->task);
 	free_worker(worker);
 }

@@ -19,34 +19,44 @@ struct vblk_work {
 /* A kernel thread that uses the owner's address space and does what is queued, in order. */
 struct vblk_worker {
 	struct llist_head queued;
+	/* Must be woken to see what is queued. */
+	bool asleep;
 	struct task_struct *task;
 	struct mm_struct *mm;
 	struct cgroup_subsys_state *blkcg;
+
+	/* Its place in the pool, and how many virtqueues it serves, running or not; protected by vblk_dev.lock. */
+	unsigned int id;
+	unsigned int vqs;
 };
 
 void vblk_work_init(struct vblk_work *work, void (*run)(struct vblk_work *work));
 
 /**
- * vblk_worker_create() - start a worker whose I/O is the caller's, for its cgroup
+ * vblk_worker_create() - start a worker that counts as the caller: its cgroups, the cgroup of its I/O, its nice value
  * @mm: address space it uses; the caller keeps a reference for as long as the worker lives
  * @owner_pid: for its name
- * @number: for its name
+ * @id: its place in the pool
  *
  * Return: the worker or an ERR_PTR.
  */
-struct vblk_worker *vblk_worker_create(struct mm_struct *mm, pid_t owner_pid, unsigned int number);
+struct vblk_worker *vblk_worker_create(struct mm_struct *mm, pid_t owner_pid, unsigned int id);
 
 /**
- * vblk_worker_queue() - have @work done soon; nothing to do when it is queued already
+ * vblk_worker_queue() - have @work done soon, behind what is queued; nothing to do when it is queued already
  *
- * Any context. Who calls from outside the device's locks (end of an I/O) does so inside rcu_read_lock().
+ * Any context. Who calls from outside the device's locks (end of an I/O, kick) does so inside rcu_read_lock().
  */
 void vblk_worker_queue(struct vblk_worker *worker, struct vblk_work *work);
 
-/* vblk_worker_stop() - end the thread; what is queued then is forgotten. Before vblk_worker_free(). */
-void vblk_worker_stop(struct vblk_worker *worker);
+/* vblk_worker_flush() - wait until all that is queued now has been done; not for the worker itself */
+void vblk_worker_flush(struct vblk_worker *worker);
 
-/* vblk_worker_free() - free a stopped worker; an RCU grace period must lie between, see vblk_worker_queue(). */
-void vblk_worker_free(struct vblk_worker *worker);
+/**
+ * vblk_worker_destroy() - end the thread, after it has done what is queued
+ *
+ * Nobody may queue any more: an RCU grace period must lie behind the last one who could find the worker.
+ */
+void vblk_worker_destroy(struct vblk_worker *worker);
 
 #endif

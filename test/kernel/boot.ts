@@ -3,12 +3,21 @@ import { accessSync, constants, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { type CpioEntry, cpioArchive } from './cpio.ts';
-import type { KernelImage } from './image.ts';
+import type { ModuleFile } from './image.ts';
 import { runLogged } from './process.ts';
+
+/** A kernel and its modules. */
+export interface BootableKernel {
+  release: string;
+  /** Path of what QEMU boots. */
+  vmlinuz: string;
+  /** The named modules that are not built in and all they depend on, in an order in which insmod loads them. */
+  resolveModules(names: readonly string[]): ModuleFile[];
+}
 
 /** What to boot, and what to do in it. */
 export interface BootRequest {
-  kernel: KernelImage;
+  kernel: BootableKernel;
   /** Modules of that kernel, by name, loaded with what they depend on before the script starts. */
   modules?: readonly string[];
   /** Parameters of such a module: name → what insmod gets ("nr_devices=0"). */
@@ -21,6 +30,11 @@ export interface BootRequest {
   append?: readonly string[];
   memoryMb?: number;
   cpus?: number;
+  /**
+   * The clock counts instructions, one a nanosecond, on one CPU: what a guest measures then says how many instructions it
+   * took, whatever else the machine does. Waiting takes no time of the machine.
+   */
+  countInstructions?: boolean;
   /** Everything from power on to power off; generous, a busy machine is several times slower. */
   timeoutMs: number;
 }
@@ -80,7 +94,10 @@ function qemuArguments(request: BootRequest, folder: string, initrd: string): st
   ];
   return [
     findProgram('qemu-system-x86_64'),
-    ...['-accel', 'tcg,thread=multi', '-cpu', 'max', '-smp', String(request.cpus ?? 2)],
+    ...(request.countInstructions
+      ? ['-accel', 'tcg', '-icount', 'shift=0,sleep=off', '-smp', '1']
+      : ['-accel', 'tcg,thread=multi', '-smp', String(request.cpus ?? 2)]),
+    ...['-cpu', 'max'],
     ...['-m', String(request.memoryMb ?? 768), '-nodefaults', '-nographic', '-no-reboot'],
     ...['-kernel', request.kernel.vmlinuz, '-initrd', initrd, '-append', append.join(' ')],
     ...['-serial', `file:${join(folder, 'console')}`, '-serial', `file:${join(folder, 'output')}`],

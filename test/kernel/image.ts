@@ -33,6 +33,11 @@ export class KernelImage {
     }
   }
 
+  /** Whether there is a module of that name; what is built into the kernel has none. */
+  hasModule(name: string): boolean {
+    return this.paths.has(name);
+  }
+
   /**
    * The named modules and all they depend on, in an order in which insmod loads them.
    * @throws Error for a module that the kernel does not have

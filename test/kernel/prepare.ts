@@ -30,6 +30,9 @@ export async function prepareLine({ line, suite, tools = [] }: KernelLine, log: 
   );
   const include = ['gcc', 'libc6-dev', 'make', ...tools, kernel.headers];
   const root = await buildRoot({ suite, include }, log);
-  const built = await buildModule(root, kernel.release, join(cacheFolder(), 'builds', 'vhost_blk'));
+  const built = await buildModule(
+    { root, release: kernel.release },
+    join(cacheFolder(), 'builds', 'vhost_blk'),
+  );
   return { image: unpacked, built };
 }

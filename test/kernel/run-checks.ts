@@ -1,4 +1,5 @@
 import type { BootResult } from './boot.ts';
+import type { Tally } from './feature-table.ts';
 
 /** One run of vhost-blk-check in the guest. */
 export interface CheckRun {
@@ -10,6 +11,10 @@ export interface CheckRun {
   exit: number | null;
   /** The `not ok` lines. */
   failures: string[];
+  /** Lines of cases that the check skipped, with its reason. */
+  skips: string[];
+  /** Feature → how its cases of this run ended. */
+  rows: Map<string, Tally>;
   /** Whether the module could be unloaded behind it: no reference was left. */
   unloaded: boolean;
   /** Pages that were pinned and not released, when it was unloaded. */
@@ -39,16 +44,61 @@ const MIB = 1024 * 1024;
  */
 export const accountedBytes = 4 * (MIB + MIB + 2 * 4096) + 2 * MIB;
 
+/** Size of the ext4 file system for files as disks, whose compressed image is in the guest as EXT4_IMAGE. */
+export const EXT4_MIB = 160;
+export const EXT4_IMAGE = 'ext4.gz';
+
 /** Runs of the check program: name → what is done first, and its options. */
-const runs: readonly { name: string; options: string; before?: string; after?: string }[] = [
+interface RunPlan {
+  name: string;
+  options: string;
+  before?: string;
+  after?: string;
+  /** Kind of the disk: each case counts as one of this feature, too. */
+  backend?: 'bio backend' | 'file backend';
+}
+
+/** A disk of null_blk whose requests take 3 ms each. */
+const slow = 'irqmode=2 completion_nsec=3000000 hw_queue_depth=16 discard=1';
+
+/** How much is tried: enough to find what breaks at once, or, where all of it shall run, millions of requests. */
+export const long = process.env.BLKFLEET_TEST_FULL === '1';
+
+const runs: readonly RunPlan[] = [
   { name: 'features', options: '--features' },
   { name: 'quick', options: '--quick --record' },
   { name: 'recorded', options: '--recorded' },
   { name: 'full', options: '--full' },
   { name: 'hostile', options: '--hostile' },
+  { name: 'matrix', options: `--matrix ${long ? '--long 4' : ''}` },
+  { name: 'model', options: `--model ${long ? '--long 20' : ''}` },
   { name: 'lifecycle', options: '--lifecycle' },
   // A disk that takes its time: requests really are in flight when the queue stops or the owner dies.
-  { name: 'slow disk', options: '--quick --lifecycle --device /dev/nullb0', before: slowDisk() },
+  { name: 'slow disk', options: '--quick --device /dev/nullb0', before: makeDisk('nullb0', slow) },
+  { name: 'slow disk, stopped', options: '--lifecycle --only flight --device /dev/nullb0' },
+  // The time goes to the module then, and not to the disk.
+  {
+    name: 'fuzz',
+    options: `--fuzz ${long ? '--long 6' : ''} --device /dev/nullb1`,
+    before: makeDisk('nullb1', 'irqmode=1'),
+  },
+  {
+    name: 'blocks of 4096 bytes',
+    options: `${long ? '--full' : '--quick'} --device /dev/nullb2`,
+    before: makeDisk('nullb2', 'blocksize=4096 discard=1'),
+  },
+  {
+    name: 'file on tmpfs',
+    options: `--quick --matrix --model ${long ? '--long 4' : ''} --file /tmp`,
+    backend: 'file backend',
+  },
+  {
+    name: 'file on ext4',
+    options: `--full ${long ? '--hostile --lifecycle' : ''} --file /ext4`,
+    before: mountExt4(),
+    after: 'umount /ext4',
+    backend: 'file backend',
+  },
   // A worker's I/O is the owner's for the controller of cgroup 2, which workers themselves are not in.
   {
     name: 'cgroup',
@@ -58,8 +108,11 @@ const runs: readonly { name: string; options: string; before?: string; after?: s
   },
 ];
 
-/** Modules that the checks need, and null_blk for a disk with a delay. */
-export const checkModules = ['loop', 'null_blk'];
+/** Modules that the checks need: a scratch disk, one with a delay that can be removed, the device mapper's, and ext4. */
+export const checkModules = ['loop', 'null_blk', 'dm_mod', 'dm_delay', 'ext4'];
+
+/** ext4 asks for this one by what it does, where the kernel does not have it built in. */
+export const checkModulesIfAny = ['crc32c_generic'];
 
 /** null_blk makes no disk of its own then; configfs, which every line has, sets the delay. */
 export const checkModuleParameters = { null_blk: 'nr_devices=0' };
@@ -83,6 +136,7 @@ pinned() {
 	echo 1 >/proc/sys/vm/stat_refresh
 	awk '/^nr_foll_pin_acquired/ { a = $2 } /^nr_foll_pin_released/ { r = $2 } END { print "@@pinned " a - r }' /proc/vmstat
 }
+mount -t configfs configfs /sys/kernel/config
 insmod /vhost_blk.ko || exit 1
 exec 3<>/dev/vhost-blk
 rmmod vhost_blk 2>/dev/null || echo "@@held"
@@ -93,13 +147,20 @@ echo "@@taint $(cat /proc/sys/kernel/tainted)"
 `;
 }
 
-function slowDisk(): string {
-  return `mount -t configfs configfs /sys/kernel/config
-slow=/sys/kernel/config/nullb/nullb0
-mkdir $slow
-for setting in memory_backed=1 size=64 blocksize=512 irqmode=2 completion_nsec=3000000 hw_queue_depth=16 power=1; do
-	echo "\${setting#*=}" >"$slow/\${setting%%=*}"
+/** Older kernels name null_blk's disks by their number, in the order in which they are made, newer ones by the folder. */
+function makeDisk(name: string, settings: string): string {
+  return `disk=/sys/kernel/config/nullb/${name}
+mkdir $disk
+for setting in memory_backed=1 size=64 blocksize=512 ${settings} power=1; do
+	echo "\${setting#*=}" >"$disk/\${setting%%=*}"
 done`;
+}
+
+/** Mounted by way of a loop device, which leaves with the mount. */
+function mountExt4(): string {
+  return `zcat /${EXT4_IMAGE} >/tmp/ext4.image
+mkdir /ext4
+mount -t ext4 -o loop /tmp/ext4.image /ext4`;
 }
 
 function enterCgroup(): string {
@@ -126,10 +187,12 @@ export function readReport(result: BootResult): GuestReport {
   };
   const taints: number[] = [];
   let current: CheckRun | undefined;
+  let features: string[] = [];
   for (const line of result.output.split('\n')) {
     const mark = /^@@(\w+) ?(.*)$/.exec(line);
     if (mark?.[1] === 'run') {
       current = newRun(mark[2]!);
+      features = [];
       report.runs.push(current);
     } else if (mark?.[1] === 'end') current = undefined;
     else if (mark?.[1] === 'ended' && current) current.exit = Number(mark[2]);
@@ -138,7 +201,10 @@ export function readReport(result: BootResult): GuestReport {
     else if (mark?.[1] === 'taint') taints.push(Number(mark[2]));
     else if (mark?.[1] === 'held') report.heldWhileOpen = true;
     else if (mark?.[1] === 'accounted') report.accounted = Number(mark[2]);
-    else if (current) countLine(current, line);
+    else if (current && line.startsWith('# row: ')) {
+      const backend = runs.find(({ name }) => name === current?.name)?.backend ?? 'bio backend';
+      features = [...new Set([line.slice('# row: '.length), backend])];
+    } else if (current) countLine(current, features, line);
   }
   const [before, after] = taints;
   if (before !== undefined && after !== undefined) report.taint = taintLetters(after & ~before);
@@ -148,16 +214,39 @@ export function readReport(result: BootResult): GuestReport {
 /** Names of all runs, in order: what a whole report has. */
 export const runNames = runs.map((run) => run.name);
 
+/** Those on the program's own scratch disk, for which each case is made; other disks can not do all. */
+export const scratchRuns = runs.filter((run) => !/--(device|file)/.test(run.options)).map((run) => run.name);
+
 function newRun(name: string): CheckRun {
-  return { name, passed: 0, failed: 0, skipped: 0, exit: null, failures: [], unloaded: false, pinned: null };
+  const counts = { passed: 0, failed: 0, skipped: 0 };
+  return {
+    name,
+    ...counts,
+    exit: null,
+    failures: [],
+    skips: [],
+    rows: new Map(),
+    unloaded: false,
+    pinned: null,
+  };
 }
 
-function countLine(run: CheckRun, line: string): void {
+function countLine(run: CheckRun, features: readonly string[], line: string): void {
+  let ended: keyof Tally;
   if (line.startsWith('not ok ')) {
-    run.failed++;
+    ended = 'failed';
     run.failures.push(line);
-  } else if (/^ok .* # skipped: /.test(line)) run.skipped++;
-  else if (line.startsWith('ok ')) run.passed++;
+  } else if (/^ok .* # skipped: /.test(line)) {
+    ended = 'skipped';
+    run.skips.push(line);
+  } else if (line.startsWith('ok ')) ended = 'passed';
+  else return;
+  run[ended]++;
+  for (const row of features) {
+    const tally = run.rows.get(row) ?? { passed: 0, failed: 0, skipped: 0 };
+    tally[ended]++;
+    run.rows.set(row, tally);
+  }
 }
 
 const splat =

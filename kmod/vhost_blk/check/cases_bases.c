@@ -10,14 +10,6 @@
 #define READ_BYTES 65536u
 #define SETTLE_US 100000
 
-static void set_base(struct guest *guest, unsigned queue, uint16_t base)
-{
-	struct vhost_vring_state state = { queue, base };
-
-	if (ioctl(guest->vhost, VHOST_SET_VRING_BASE, &state))
-		fail_errno("VHOST_SET_VRING_BASE %u", base);
-}
-
 static void run_idle(const struct disk *disk, const struct check_case *self)
 {
 	struct request request;
@@ -67,7 +59,7 @@ static void finish(struct guest *guest, const struct disk *disk, uint16_t base)
 	unsigned answered = 0;
 	struct request *request;
 
-	set_base(guest, 0, base);
+	guest_set_base(guest, 0, base);
 	guest_attach(guest, disk->fd);
 	ring_kick_always(&guest->ring[0]);
 	while (answered < IN_FLIGHT) {
@@ -132,6 +124,7 @@ static void run_available_before_start(const struct disk *disk, const struct che
 
 void suite_add_bases(struct suite *suite)
 {
+	unsigned first = suite->count;
 	struct check_case *added;
 
 	added = suite_add(suite, GROUP_FULL | GROUP_QUICK, run_idle, "stop tells the exact index");
@@ -152,4 +145,5 @@ void suite_add_bases(struct suite *suite)
 				  "requests made available before the start%s", suffix);
 		added->options.event_idx = event_idx;
 	}
+	suite_set_row(suite, first, ROW_CHANGE);
 }

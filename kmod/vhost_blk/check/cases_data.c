@@ -99,6 +99,7 @@ static void add_transfer(struct suite *suite, uint32_t type, uint32_t bytes, uns
 
 void suite_add_data(struct suite *suite)
 {
+	unsigned first = suite->count;
 	static const struct { uint32_t bytes; unsigned segments; } sizes[] = {
 		{ 512, 1 }, { 512, 3 }, { 512, 16 }, { 512, 128 }, { 512, 1000 }, { 1536, 5 }, { 4096, 1 },
 		{ 4096, 3 }, { 4096, 32 }, { 4096, 254 }, { 65536, 1 }, { 65536, 3 }, { 65536, 16 }, { 1048576, 1 },
@@ -113,6 +114,8 @@ void suite_add_data(struct suite *suite)
 	added = suite_add(suite, GROUP_FULL, run_transfer, "write of a guest that can not flush");
 	added->shape = (struct request_shape){ .type = VIRTIO_BLK_T_OUT, .bytes = 65536 };
 	added->options.no_flush = true;
+	added->row = ROW_FEATURES;
+	suite_set_row(suite, first, ROW_REQUESTS);
 }
 
 static void add_layout(struct suite *suite, unsigned groups, const char *name, struct request_shape shape)
@@ -133,6 +136,7 @@ static void add_layout(struct suite *suite, unsigned groups, const char *name, s
 
 void suite_add_layouts(struct suite *suite)
 {
+	unsigned first = suite->count;
 	add_layout(suite, GROUP_QUICK, "header in 3 descriptors",
 		   (struct request_shape){ .bytes = 8192, .header_cuts = { 1, 7, 8 } });
 	add_layout(suite, 0, "header in 5 descriptors",
@@ -160,4 +164,5 @@ void suite_add_layouts(struct suite *suite)
 		   (struct request_shape){ .bytes = 65536, .across_regions = true });
 	add_layout(suite, 0, "across two memory regions at odd addresses",
 		   (struct request_shape){ .bytes = 65536, .across_regions = true, .misalign = 7 });
+	suite_set_row(suite, first, ROW_REQUESTS);
 }

@@ -284,6 +284,7 @@ static void run_table_in_flight(const struct disk *disk, const struct check_case
 
 void suite_add_lifecycle(struct suite *suite)
 {
+	unsigned first = suite->count;
 	struct check_case *added;
 
 	suite_add(suite, GROUP_LIFECYCLE, run_open_close, "open and close 300 times")->count = 300;
@@ -298,9 +299,11 @@ void suite_add_lifecycle(struct suite *suite)
 	suite_add(suite, GROUP_LIFECYCLE, run_detach_twice, "detach without a backend");
 	suite_add(suite, GROUP_LIFECYCLE, run_reset_owner, "reset owner with requests in flight 10 times")->count = 10;
 	added = suite_add(suite, GROUP_LIFECYCLE, run_kill_owner, "owner killed with requests in flight 12 times");
+	added->row = ROW_OWNER;
 	added->count = 12;
 	added->options.event_idx = true;
-	suite_add(suite, GROUP_LIFECYCLE, run_inherited, "ioctl of a process that is not the owner");
+	suite_add(suite, GROUP_LIFECYCLE, run_inherited, "ioctl of a process that is not the owner")->row = ROW_SAFETY;
 	suite_add(suite, GROUP_LIFECYCLE, run_two_devices, "two devices on one disk")->count = 50;
 	suite_add(suite, GROUP_LIFECYCLE, run_table_in_flight, "memory table given anew in flight 20 times")->count = 20;
+	suite_set_row(suite, first, ROW_CHANGE);
 }

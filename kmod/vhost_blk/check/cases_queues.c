@@ -199,6 +199,7 @@ static void add_load(struct suite *suite, unsigned groups, const char *name, str
 {
 	struct check_case *added = suite_add(suite, groups, run_load, "%s", name);
 
+	added->row = options.queues > 1 ? ROW_QUEUES : NULL;
 	added->options = options;
 	added->shape.indirect = indirect;
 	added->count = requests;
@@ -206,6 +207,7 @@ static void add_load(struct suite *suite, unsigned groups, const char *name, str
 
 void suite_add_queues(struct suite *suite)
 {
+	unsigned first = suite->count;
 	struct check_case *added;
 
 	add_load(suite, GROUP_FULL | GROUP_QUICK, "queue full, direct", (struct guest_options){ .num = 128 }, false, 300);
@@ -221,6 +223,8 @@ void suite_add_queues(struct suite *suite)
 		 (struct guest_options){ .queues = 4, .num = 256 }, false, 1000);
 	add_load(suite, GROUP_FULL, "16 queues at once, indirect event_idx",
 		 (struct guest_options){ .queues = 16, .num = 64, .event_idx = true }, true, 500);
+	add_load(suite, GROUP_FULL, "64 queues at once, indirect event_idx",
+		 (struct guest_options){ .queues = 64, .num = 16, .event_idx = true }, true, 60);
 	add_load(suite, GROUP_FULL | GROUP_QUICK, "indexes wrap after 65535",
 		 (struct guest_options){ .num = 64, .base = 65500, .event_idx = true }, true, 200);
 	add_load(suite, GROUP_FULL, "indexes wrap after 65535, without event_idx",
@@ -229,5 +233,7 @@ void suite_add_queues(struct suite *suite)
 		 (struct guest_options){ .num = 256, .event_idx = true }, true, 70000);
 	suite_add(suite, GROUP_FULL, run_no_interrupt, "no signal when the guest wants none");
 	added = suite_add(suite, GROUP_FULL, run_one_queue_started, "only one of 4 queues started, then a second");
+	added->row = ROW_QUEUES;
 	added->options = (struct guest_options){ .queues = 4, .event_idx = true };
+	suite_set_row(suite, first, ROW_FEATURES);
 }

@@ -151,6 +151,7 @@ static void run_read_only_disk(const struct disk *unused, const struct check_cas
 
 void suite_add_requests(struct suite *suite)
 {
+	unsigned first = suite->count;
 	static const struct { const char *name; struct request_shape shape; uint8_t status; unsigned groups; } refused[] = {
 		{ "read sector 2^64-1", { VIRTIO_BLK_T_IN, UINT64_MAX, .bytes = 4096 }, VIRTIO_BLK_S_IOERR, 0 },
 		{ "write sector 2^64-1", { VIRTIO_BLK_T_OUT, UINT64_MAX, .bytes = 4096 }, VIRTIO_BLK_S_IOERR, GROUP_QUICK },
@@ -193,10 +194,13 @@ void suite_add_requests(struct suite *suite)
 		added->shape = past[i].shape;
 	}
 	suite_add(suite, GROUP_FULL, run_last_sector, "read of the last block");
+	suite_set_row(suite, first, ROW_REQUESTS);
+	first = suite->count;
 	added = suite_add(suite, GROUP_FULL | GROUP_QUICK, run_mode, "write through a read-only descriptor refused");
 	added->shape = (struct request_shape){ .type = VIRTIO_BLK_T_OUT, .bytes = 4096 };
 	added = suite_add(suite, GROUP_FULL, run_mode, "read through a write-only descriptor refused");
 	added->shape = (struct request_shape){ .type = VIRTIO_BLK_T_IN, .bytes = 4096 };
 	added = suite_add(suite, GROUP_FULL, run_read_only_disk, "write to a read-only disk refused");
 	added->shape = (struct request_shape){ .type = VIRTIO_BLK_T_OUT, .bytes = 4096 };
+	suite_set_row(suite, first, ROW_SAFETY);
 }

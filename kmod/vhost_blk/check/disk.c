@@ -56,7 +56,12 @@ void disk_scratch(struct disk *disk)
 		if (disk->fd < 0)
 			fail_errno("can not open %s", disk->path);
 		if (!ioctl(disk->fd, LOOP_CONFIGURE, &config)) {
+			int off = 0;
+
 			close(control);
+			/* What the device's last user had set stays with its number. */
+			if (ioctl(disk->fd, BLKROSET, &off))
+				fail_errno("BLKROSET of %s", disk->path);
 			measure(disk);
 			return;
 		}
@@ -65,6 +70,23 @@ void disk_scratch(struct disk *disk)
 		close(disk->fd);
 	}
 	fail("no loop device stayed free in %d attempts", LOOP_ATTEMPTS);
+}
+
+void disk_file(struct disk *disk, const char *path, uint64_t bytes)
+{
+	memset(disk, 0, sizeof(*disk));
+	disk->scratch = true;
+	disk->file = true;
+	disk->block = SECTOR;
+	disk->bytes = bytes;
+	disk->fd = open(path, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	if (disk->fd < 0)
+		fail_errno("can not make a file in %s", path);
+	if (ftruncate(disk->fd, (off_t)bytes))
+		fail_errno("can not make a file of %llu bytes in %s", (unsigned long long)bytes, path);
+	/* For others, too, that are children of this process. */
+	snprintf(disk->path, sizeof(disk->path), "/proc/self/fd/%d", disk->fd);
+	disk->content = disk_open(disk, O_RDWR);
 }
 
 void disk_use(struct disk *disk, const char *path, bool destroy)

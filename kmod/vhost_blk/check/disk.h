@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The disk that is tried, and a second way to its content that does not go through the module: for the scratch disk the
- * file behind the loop device, for a given device an O_DIRECT descriptor.
+ * file behind the loop device, for a given device an O_DIRECT descriptor, for a file another descriptor of it.
  */
 #ifndef VHOST_BLK_CHECK_DISK_H
 #define VHOST_BLK_CHECK_DISK_H
@@ -18,12 +18,17 @@ struct disk {
 	int fd;
 	int content;
 	bool scratch;
+	/* A regular file. */
+	bool file;
 	uint64_t bytes;
 	unsigned block;
 };
 
 /* A loop device over an unlinked file in memory. The kernel takes it down when the last descriptor closes. */
 void disk_scratch(struct disk *disk);
+
+/* A nameless file of @bytes in the folder @path; it goes with its last descriptor. */
+void disk_file(struct disk *disk, const char *path, uint64_t bytes);
 
 /* A device of the user's; refused when it is in use or holds anything, unless @destroy. */
 void disk_use(struct disk *disk, const char *path, bool destroy);

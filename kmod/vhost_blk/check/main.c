@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "effort.h"
 #include "features.h"
 #include "options.h"
 #include "stamp.h"
@@ -21,13 +22,29 @@ static void add_all(struct suite *suite)
 	suite_add_data(suite);
 	suite_add_layouts(suite);
 	suite_add_requests(suite);
+	suite_add_ranges(suite);
+	suite_add_limits(suite);
+	suite_add_file_backend(suite);
 	suite_add_queues(suite);
 	suite_add_bases(suite);
+	suite_add_workers(suite);
+	suite_add_counters(suite);
 	suite_add_hostile_rings(suite);
 	suite_add_hostile_requests(suite);
 	suite_add_hostile_memory(suite);
 	suite_add_hostile_ioctls(suite);
 	suite_add_lifecycle(suite);
+	suite_add_matrix(suite);
+	suite_add_model(suite);
+	suite_add_fuzz(suite);
+	suite_add_restarts(suite);
+	suite_add_owner(suite);
+	suite_add_faults(suite);
+	suite_add_log(suite);
+	suite_add_iotlb(suite);
+	suite_add_iotlb_hostile(suite);
+	suite_add_budget(suite);
+	suite_add_memory_map(suite);
 }
 
 static bool chosen(const struct options *options, const struct check_case *one)
@@ -37,16 +54,17 @@ static bool chosen(const struct options *options, const struct check_case *one)
 
 static void list(const struct suite *suite, const struct options *options)
 {
-	static const char *const names[] = { "quick", "full", "hostile", "lifecycle" };
+	static const char *const names[] = { "quick", "full", "hostile", "lifecycle", "matrix", "model",
+					     "fuzz" };
 
 	for (unsigned i = 0; i < suite->count; i++) {
 		if (!chosen(options, &suite->cases[i]))
 			continue;
 		printf("%-44s", suite->cases[i].name);
-		for (unsigned bit = 0; bit < 4; bit++)
+		for (unsigned bit = 0; bit < sizeof(names) / sizeof(names[0]); bit++)
 			if (suite->cases[i].groups >> bit & 1)
 				printf(" %s", names[bit]);
-		putchar('\n');
+		printf(" # row: %s\n", suite_row(&suite->cases[i]));
 	}
 }
 
@@ -86,6 +104,7 @@ static void print_verdict(unsigned number, const char *name, const struct verdic
 static void run(const struct suite *suite, const struct options *options, const struct disk *disk,
 		struct tally *tally)
 {
+	const char *row = NULL;
 	unsigned number = 0;
 
 	for (unsigned i = 0; i < suite->count; i++) {
@@ -93,6 +112,11 @@ static void run(const struct suite *suite, const struct options *options, const 
 
 		if (!chosen(options, &suite->cases[i]))
 			continue;
+		/* Told where it changes: who reads the lines counts those behind it for this row. */
+		if (!row || strcmp(row, suite_row(&suite->cases[i]))) {
+			row = suite_row(&suite->cases[i]);
+			printf("# row: %s\n", row);
+		}
 		suite_run(&suite->cases[i], disk, options->timeout, &verdict);
 		print_verdict(++number, suite->cases[i].name, &verdict, tally);
 	}
@@ -125,13 +149,16 @@ int main(int argc, char **argv)
 	struct disk disk;
 
 	options_parse(&options, argc, argv);
+	effort = options.effort;
 	if (options.action == ACTION_RECORDED)
 		return stamp_current(stamp) && stamp_matches(stamp) ? 0 : 1;
 	if (options.action == ACTION_FEATURES) {
-		features_print();
+		features_print(options.device);
 		return 0;
 	}
 	add_all(&suite);
+	if (options.file)
+		suite_add_file_system(&suite);
 	if (options.action == ACTION_LIST) {
 		list(&suite, &options);
 		return 0;
@@ -141,6 +168,8 @@ int main(int argc, char **argv)
 		fail("can not record: /sys/module/vhost_blk/srcversion is missing");
 	if (options.device)
 		disk_use(&disk, options.device, options.destroy_data);
+	else if (options.file)
+		disk_file(&disk, options.file, SCRATCH_BYTES);
 	else
 		disk_scratch(&disk);
 	run(&suite, &options, &disk, &tally);

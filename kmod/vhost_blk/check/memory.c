@@ -11,34 +11,65 @@
 
 #include "report.h"
 
-static char *map(int fd, size_t bytes, size_t offset)
-{
-	char *hva = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, (off_t)offset);
+#define CANARY 0xc5
 
-	if (hva == MAP_FAILED)
-		fail_errno("can not map %zu bytes of guest memory", bytes);
-	return hva;
+static const struct { uint64_t gpa; size_t bytes; } plan[MEMORY_REGIONS] = {
+	{ RING_GPA, RING_BYTES }, { DATA_GPA, DATA_BYTES }, { NEXT_GPA, NEXT_BYTES },
+};
+
+/* Where they are made, also when a region has moved since. */
+static char *canary(const struct memory *memory, unsigned number)
+{
+	char *at = memory->whole;
+
+	for (unsigned i = 0; i < number; i++)
+		at += CANARY_BYTES + plan[i].bytes;
+	return at;
+}
+
+static void map(struct memory *memory)
+{
+	char *hva;
+
+	memory->whole_bytes = RING_BYTES + DATA_BYTES + NEXT_BYTES + (MEMORY_REGIONS + 1) * CANARY_BYTES;
+	memory->whole = mmap(NULL, memory->whole_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (memory->whole == MAP_FAILED)
+		fail_errno("can not map %zu bytes of guest memory", memory->whole_bytes);
+	hva = memory->whole + CANARY_BYTES;
+	for (unsigned i = 0, offset = 0; i < MEMORY_REGIONS; i++) {
+		memory->region[i].gpa = plan[i].gpa;
+		memory->region[i].bytes = plan[i].bytes;
+		memory->region[i].hva = mmap(hva, plan[i].bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
+					     memory->memfd, (off_t)offset);
+		if (memory->region[i].hva == MAP_FAILED)
+			fail_errno("can not map %zu bytes of guest memory", plan[i].bytes);
+		offset += plan[i].bytes;
+		hva += plan[i].bytes + CANARY_BYTES;
+	}
+	for (unsigned i = 0; i <= MEMORY_REGIONS; i++)
+		memset(canary(memory, i), CANARY, CANARY_BYTES);
 }
 
 void memory_create(struct memory *memory)
 {
-	const struct { uint64_t gpa; size_t bytes; } plan[MEMORY_REGIONS] = {
-		{ RING_GPA, RING_BYTES }, { DATA_GPA, DATA_BYTES }, { NEXT_GPA, NEXT_BYTES },
-	};
-	size_t offset = 0;
-
 	memset(memory, 0, sizeof(*memory));
 	memory->memfd = memfd_create("vhost-blk-check-guest", MFD_CLOEXEC);
 	if (memory->memfd < 0 || ftruncate(memory->memfd, RING_BYTES + DATA_BYTES + NEXT_BYTES))
 		fail_errno("can not make guest memory");
-	for (unsigned i = 0; i < MEMORY_REGIONS; i++) {
-		memory->region[i].gpa = plan[i].gpa;
-		memory->region[i].bytes = plan[i].bytes;
-		memory->region[i].hva = map(memory->memfd, plan[i].bytes, offset);
-		offset += plan[i].bytes;
-	}
+	map(memory);
 	memory->ring_next = RING_GPA;
 	memory->data_next = DATA_GPA;
+}
+
+void memory_expect_untouched(const struct memory *memory)
+{
+	if (!memory->whole)
+		return;
+	for (unsigned i = 0; i <= MEMORY_REGIONS; i++)
+		for (unsigned byte = 0; byte < CANARY_BYTES; byte++)
+			if ((unsigned char)canary(memory, i)[byte] != CANARY)
+				fail("expected memory beside the guest's to stay, saw byte %u %s region %u change",
+				     byte, i ? "behind" : "before", i ? i - 1 : 0);
 }
 
 int memory_register(const struct memory *memory, int vhost)
@@ -158,9 +189,8 @@ void spans_read(const struct memory *memory, const struct span *spans, unsigned 
 
 void memory_destroy(struct memory *memory)
 {
-	for (unsigned i = 0; i < MEMORY_REGIONS; i++)
-		if (memory->region[i].hva)
-			munmap(memory->region[i].hva, memory->region[i].bytes);
-	if (memory->region[0].hva)
-		close(memory->memfd);
+	if (!memory->whole)
+		return;
+	munmap(memory->whole, memory->whole_bytes);
+	close(memory->memfd);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Guest memory: a memfd mapped in several places, so that a guest physical address never equals the address it is
- * mapped at, and two regions that are neighbours for the guest are not neighbours for the host.
+ * mapped at, and two regions that are neighbours for the guest are not neighbours for the host. Before, between and
+ * behind them lies memory of the owner that is not the guest's, which nothing that the device does may change.
  */
 #ifndef VHOST_BLK_CHECK_MEMORY_H
 #define VHOST_BLK_CHECK_MEMORY_H
@@ -13,6 +14,7 @@
 #define MIB (1024ul * KIB)
 
 #define MEMORY_REGIONS 3u
+#define CANARY_BYTES (16 * KIB)
 #define RING_GPA 0x10000000ull
 #define RING_BYTES (2 * MIB)
 #define DATA_GPA 0x40000000ull
@@ -29,6 +31,9 @@ struct memory_region {
 struct memory {
 	int memfd;
 	struct memory_region region[MEMORY_REGIONS];
+	/* All of the above with what lies around it. */
+	char *whole;
+	size_t whole_bytes;
 	uint64_t ring_next, data_next;
 };
 
@@ -42,6 +47,9 @@ void memory_create(struct memory *memory);
 
 /* Unmaps all regions; safe on a zeroed struct. */
 void memory_destroy(struct memory *memory);
+
+/* Fails the case when memory around the regions is not what it was; safe on a zeroed struct. */
+void memory_expect_untouched(const struct memory *memory);
 
 /* Gives the three regions to the device (VHOST_SET_MEM_TABLE). Returns 0 or -1 with errno. */
 int memory_register(const struct memory *memory, int vhost);

@@ -28,6 +28,13 @@ _Noreturn void skip(const char *format, ...) PRINTF_LIKE(1, 2);
 /* Ends the case as passed, with whatever note() said. */
 _Noreturn void pass(void);
 
+/* What the case is at: put before the reason of a failure. Of the calling thread's failures only. */
+void at(const char *format, ...) PRINTF_LIKE(1, 2);
+
+/* Has @undo called when the case ends, however it does short of a signal; the last one given is the first called. */
+void at_end(void (*undo)(void *), void *argument);
+void not_at_end(void (*undo)(void *), void *argument);
+
 /* Adds a remark to the line of a case that passes; the last one stays. */
 void note(const char *format, ...) PRINTF_LIKE(1, 2);
 

@@ -38,7 +38,15 @@ static void append_writable(struct request *request, uint64_t gpa, uint32_t len)
 
 bool request_writes(const struct request *request)
 {
-	return request->shape.type == VIRTIO_BLK_T_OUT;
+	switch (request->shape.type) {
+	case VIRTIO_BLK_T_OUT:
+	case VIRTIO_BLK_T_DISCARD:
+	case VIRTIO_BLK_T_WRITE_ZEROES:
+	case REQUEST_SECURE_ERASE:
+		return true;
+	default:
+		return false;
+	}
 }
 
 /* Header pieces lie apart, so that nothing but the descriptors says how they belong together. */
@@ -52,8 +60,10 @@ static void place_header(struct request *request, struct memory *memory)
 
 		if (len == left && shape->share_header && request_writes(request)) {
 			/* Room before the first data so that the data itself starts on a sector boundary. */
-			uint32_t data = shape->data_cuts[0] ? shape->data_cuts[0] : shape->bytes;
-			uint64_t gpa = memory_data(memory, SECTOR + data, PAGE) + SECTOR + shape->misalign - len;
+			uint32_t cut = shape->data_cuts[0] ? shape->data_cuts[0] : shape->bytes;
+			uint32_t data = cut < shape->bytes ? cut : shape->bytes;
+			uint64_t gpa = memory_data(memory, SECTOR + shape->misalign + data, PAGE) + SECTOR +
+				       shape->misalign - len;
 
 			append_readable(request, gpa, len + data);
 			return;

@@ -17,6 +17,14 @@
 #define REQUEST_MAX_CUTS 8u
 #define STATUS_NONE 0xff
 
+/* Of specification 1.2; older headers do not name it. */
+#define REQUEST_SECURE_ERASE 14u
+#define REQUEST_F_SECURE_ERASE 16u
+
+/* Feature bits of the requests that a disk need not know. */
+#define REQUEST_RANGE_FEATURES \
+	(1ull << VIRTIO_BLK_F_DISCARD | 1ull << VIRTIO_BLK_F_WRITE_ZEROES | 1ull << REQUEST_F_SECURE_ERASE)
+
 struct request_shape {
 	uint32_t type;
 	uint64_t sector;
@@ -55,7 +63,7 @@ void request_aim(struct request *request, const struct memory *memory, uint64_t 
 
 void request_free(struct request *request);
 
-/* Whether data flows to the disk (OUT) rather than from it. */
+/* Whether the device reads what is between header and status (OUT and ranges) rather than writes it. */
 bool request_writes(const struct request *request);
 
 /* Data of the request in guest memory. */

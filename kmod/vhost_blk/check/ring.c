@@ -293,6 +293,17 @@ enum ring_event ring_answer(struct ring *ring, int timeout_ms)
 	}
 }
 
+void ring_wait_first(const struct ring *ring)
+{
+	int64_t end = now_ms() + COMPLETION_MS;
+
+	while (ring_used_idx(ring) == ring->last_used) {
+		if (now_ms() > end)
+			fail("queue %u: expected a completion, saw none in %d s", ring->index, COMPLETION_MS / 1000);
+		nanosleep(&(struct timespec){ 0, 50000 }, NULL);
+	}
+}
+
 void ring_destroy(struct ring *ring)
 {
 	close(ring->kick);

@@ -65,6 +65,9 @@ enum ring_event { RING_NOTHING, RING_USED, RING_BROKEN };
 /* Waits for a used element or for the error eventfd, whichever is first; does not consume the element. */
 enum ring_event ring_answer(struct ring *ring, int timeout_ms);
 
+/* Sleeps until a used element is there, without asking for a signal: others are in flight then, if there were many. */
+void ring_wait_first(const struct ring *ring);
+
 uint16_t ring_used_idx(const struct ring *ring);
 void ring_publish(struct ring *ring, uint16_t avail_idx);
 unsigned ring_in_flight(const struct ring *ring);

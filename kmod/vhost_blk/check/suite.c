@@ -38,6 +38,22 @@ struct check_case *suite_add(struct suite *suite, unsigned groups,
 	return added;
 }
 
+void suite_set_row(struct suite *suite, unsigned first, const char *row)
+{
+	for (unsigned i = first; i < suite->count; i++)
+		if (!suite->cases[i].row)
+			suite->cases[i].row = row;
+}
+
+const char *suite_row(const struct check_case *self)
+{
+	if (self->row)
+		return self->row;
+	if (self->groups & (GROUP_HOSTILE | GROUP_FUZZ))
+		return ROW_SAFETY;
+	return self->groups & GROUP_LIFECYCLE ? ROW_CHANGE : ROW_REQUESTS;
+}
+
 static _Noreturn void run_child(const struct check_case *self, const struct disk *disk, int fd, pid_t parent)
 {
 	prctl(PR_SET_PDEATHSIG, SIGKILL);

@@ -55,7 +55,7 @@ test('the folders that make the package have no file of the same name', () => {
 
 test('every object that Kbuild names has its source, and every source is built', () => {
   const kbuild = read('kmod/vhost_blk/Kbuild');
-  const objects = /^vhost_blk-y := (.*)$/m.exec(kbuild)![1]!.split(' ');
+  const objects = [...kbuild.matchAll(/^vhost_blk-y [:+]= (.*)$/gm)].flatMap((line) => line[1]!.split(' '));
   const sources = readdirSync(fileURLToPath(new URL('kmod/vhost_blk', repository))).filter((name) =>
     /(?<!\.mod)\.c$/.test(name),
   );

@@ -1,0 +1,109 @@
+import { parseArgs } from 'node:util';
+import type { BootRequest } from '../boot.ts';
+import { kernelLines } from '../lines.ts';
+import { prepareLine } from '../prepare.ts';
+import { type BenchResult, type Clock, engines, type Plan, runBench } from './guest.ts';
+import { writeResults } from './page.ts';
+import { storageDaemonFiles } from './storage-daemon.ts';
+import { ratioTable } from './tables.ts';
+
+const usage = `usage: npm run bench:kernel [-- OPTION...]
+  --lines LIST      kernel lines (default: ${kernelLines.map(({ line }) => line).join(',')})
+  --clock LIST      icount,wall (default: both)
+  --engines LIST    see vhost-blk-bench --help (default: ${engines.join(',')})
+  --ops LIST        read,write
+  --depths LIST     transfers in flight on a queue
+  --queues LIST     queues
+  --rounds N        measurements of each
+  --seconds S       time of a measurement
+  --pass OPTION     one more option for vhost-blk-bench; may be repeated
+  --json            results as JSON lines on stdout instead of tables
+  --write           put the tables into docs/performance.md
+`;
+
+// Repeats under icount agree, so one short round tells all; on the machine's own clock the best of some does.
+const defaults: Record<Clock, Plan> = {
+  icount: {
+    ...{ engines, ops: ['read', 'write'], depths: [1, 32, 128], queues: [1, 2, 4] },
+    ...{ rounds: 1, seconds: 0.2, warmUp: 0.05 },
+  },
+  wall: {
+    ...{ engines, ops: ['read', 'write'], depths: [1, 32, 128], queues: [1, 2, 4] },
+    ...{ rounds: 3, seconds: 0.4, warmUp: 0.1 },
+  },
+};
+
+const text = { type: 'string' } as const;
+
+/** `npm run bench:kernel`: returns 0 when every measurement that could be made was. */
+export async function main(args: readonly string[]): Promise<number> {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      lines: text,
+      clock: text,
+      engines: text,
+      ops: text,
+      depths: text,
+      queues: text,
+      rounds: text,
+      seconds: text,
+      pass: { type: 'string', multiple: true },
+      json: { type: 'boolean' },
+      write: { type: 'boolean' },
+      help: { type: 'boolean' },
+    },
+  });
+  if (values.help) {
+    process.stdout.write(usage);
+    return 0;
+  }
+  const words = (key: 'lines' | 'clock' | 'engines' | 'ops' | 'depths' | 'queues') => values[key]?.split(',');
+  const lines = kernelLines.filter(({ line }) => words('lines')?.includes(line) ?? true);
+  const clocks = (words('clock') ?? ['icount', 'wall']) as Clock[];
+  if (lines.length === 0 || clocks.some((clock) => !(clock in defaults)))
+    throw new Error(`no such kernel line or clock\n${usage}`);
+  let failed = false;
+  let daemon: NonNullable<BootRequest['files']> | undefined;
+  for (const line of lines) {
+    const prepared = await prepareLine(line, log);
+    for (const clock of clocks) {
+      const base = defaults[clock];
+      const plan: Plan = {
+        engines: words('engines') ?? base.engines,
+        ops: words('ops') ?? base.ops,
+        depths: words('depths')?.map(Number) ?? base.depths,
+        queues: words('queues')?.map(Number) ?? base.queues,
+        rounds: Number(values.rounds ?? base.rounds),
+        seconds: Number(values.seconds ?? base.seconds),
+        warmUp: base.warmUp,
+        options: values.pass ?? [],
+      };
+      if (plan.engines.includes('vhost-user-blk')) daemon ??= await storageDaemonFiles(log);
+      log(`measuring on ${prepared.image.release}, ${clock}`);
+      const result = await runBench(prepared, clock, plan, daemon ?? []);
+      show(result, values.json === true);
+      if (values.write) writeResults(result);
+      failed = failed || result.boot.exit !== 0;
+    }
+  }
+  return failed ? 1 : 0;
+}
+
+function log(text: string): void {
+  process.stderr.write(`   ${text}\n`);
+}
+
+function show(result: BenchResult, json: boolean): void {
+  const { release, clock, boot, measurements } = result;
+  if (json)
+    for (const one of measurements)
+      process.stdout.write(`${JSON.stringify({ kernel: release, clock, ...one })}\n`);
+  else process.stdout.write(`\n${release}, ${clock}\n${ratioTable(result)}\n`);
+  for (const one of measurements.filter(({ outcome }) => outcome !== 'ok'))
+    log(`${one.engine} on ${one.disk}, ${one.op}, depth ${one.depth}: ${one.outcome}: ${one.trouble}`);
+  if (boot.exit === 0) return;
+  log(`the guest ended with ${boot.exit ?? 'nothing'}${boot.timedOut ? ', out of time' : ''}:`);
+  for (const said of [boot.output, boot.console])
+    process.stderr.write(`${said.split('\n').slice(-25).join('\n')}\n`);
+}

@@ -1,0 +1,81 @@
+import { drawTable } from '../table.ts';
+import type { BenchResult, Measurement } from './guest.ts';
+
+interface Row {
+  disk: string;
+  op: string;
+  queues: number;
+  depth: number;
+  /** By engine. */
+  of: Map<string, Measurement>;
+}
+
+/** The rate of the first engine, and how many times that of each other it is. */
+export function ratioHeading(result: BenchResult): string[] {
+  const [first, ...others] = enginesOf(result);
+  return [
+    ...['disk', 'op', 'queues', 'depth', `${first} k/s`, 'µs'],
+    ...others.map((name) => `÷ ${name}`),
+    'signals/IO',
+  ];
+}
+
+/** Rows under ratioHeading(); best of the rounds by best of the rounds. */
+export function ratioRows(result: BenchResult): string[][] {
+  const [first, ...others] = enginesOf(result);
+  return rowsOf(result).map((row) => {
+    const own = row.of.get(first!);
+    return [
+      ...[row.disk, row.op, String(row.queues), String(row.depth)],
+      own?.best ? (own.best / 1000).toFixed(1) : '–',
+      own?.best ? own.latencyUs.toFixed(1) : '–',
+      ...others.map((name) => ratioText(own, row.of.get(name))),
+      own?.best ? own.signals.toFixed(3) : '–',
+    ];
+  });
+}
+
+export function ratioTable(result: BenchResult): string {
+  return drawTable(ratioHeading(result), ratioRows(result));
+}
+
+/** How many times faster one engine was than another; NaN where one of them gave nothing. */
+export function ratioOf(
+  result: BenchResult,
+  where: Pick<Measurement, 'disk' | 'op' | 'queues' | 'depth'>,
+  engine: string,
+  other: string,
+): number {
+  const find = (name: string) =>
+    result.measurements.find(
+      (one) =>
+        one.engine === name &&
+        one.disk === where.disk &&
+        one.op === where.op &&
+        one.queues === where.queues &&
+        one.depth === where.depth,
+    );
+  return (find(engine)?.best ?? Number.NaN) / (find(other)?.best || Number.NaN);
+}
+
+function ratioText(own: Measurement | undefined, other: Measurement | undefined): string {
+  return own?.best && other?.best ? (own.best / other.best).toFixed(2) : '–';
+}
+
+function enginesOf(result: BenchResult): string[] {
+  return [...new Set(result.measurements.map((one) => one.engine))];
+}
+
+function rowsOf(result: BenchResult): Row[] {
+  const rows = new Map<string, Row>();
+  for (const one of result.measurements) {
+    const key = [one.disk, one.op, one.queues, one.depth].join();
+    const row = rows.get(key) ?? { ...one, of: new Map() };
+    rows.set(key, row);
+    row.of.set(one.engine, one);
+  }
+  return [...rows.values()].sort(
+    (a, b) =>
+      b.disk.localeCompare(a.disk) || a.op.localeCompare(b.op) || a.queues - b.queues || a.depth - b.depth,
+  );
+}
