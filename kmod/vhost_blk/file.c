@@ -195,7 +195,8 @@ static void end_transfer(struct vblk_file_op *op, long ret)
 	} else if (!ret) {
 		/* Behind the end of a file that has been cut. */
 		ret = -EIO;
-	} else if (op->nowait && (ret == -EAGAIN || ret == -EOPNOTSUPP)) {
+	} else if (op->nowait && (ret == -EAGAIN || ret == -EOPNOTSUPP || (ret == -EINVAL && !op->direct))) {
+		/* EINVAL: of file systems that never write to the page cache without waiting. */
 		again = true;
 	} else if (op->direct && refused_direct(op->shared, ret)) {
 		op->direct = false;
@@ -503,7 +504,9 @@ int vblk_file_open(struct vblk_backend *backend)
 #endif
 	shared->can_direct = file_can_direct(file);
 	shared->layout = direct_layout(vblk_file_host(file));
-	shared->threads = alloc_workqueue("vblk-file-%d", WQ_UNBOUND, VBLK_FILE_THREADS, task_tgid_nr(current));
+	/* Frozen as workers are, so that a hibernation image stays true. */
+	shared->threads = alloc_workqueue("vblk-file-%d", WQ_UNBOUND | WQ_FREEZABLE, VBLK_FILE_THREADS,
+					  task_tgid_nr(current));
 	if (!shared->threads) {
 		free_file(shared);
 		return -ENOMEM;

@@ -98,6 +98,10 @@ static void use_mem(struct vblk_dev *dev, struct vblk_mem *mem)
 	}
 	/* Requests in flight keep pages and addresses, not the map. */
 	kvfree(old);
+	/* A translated ring may have been kicked before there was any. */
+	for (i = 0; i < VHOST_BLK_MAX_VQS; i++)
+		if (vblk_vq_running(&dev->vqs[i]))
+			vblk_vq_queue(&dev->vqs[i]);
 }
 
 static long set_mem_table(struct vblk_dev *dev, const struct vhost_memory __user *argument)

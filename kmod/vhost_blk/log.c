@@ -2,6 +2,7 @@
 /* Dirty log: bits of pages that were written, set where the owner wants them. */
 #include "log.h"
 
+#include <linux/bitops.h>
 #include <linux/eventfd.h>
 #include <linux/highmem.h>
 #include <linux/mm.h>
@@ -54,7 +55,7 @@ static int set_bits(unsigned long uaddr, unsigned int first, unsigned int count)
 		return -EFAULT;
 	bits = kmap_local_page(page);
 	while (count--)
-		set_bit(first++, bits);
+		set_bit_le(first++, bits);
 	kunmap_local(bits);
 	unpin_user_pages_dirty_lock(&page, 1, true);
 	return 0;

@@ -33,7 +33,10 @@ static int vblk_release(struct inode *inode, struct file *file)
 {
 	struct vblk_dev *dev = file->private_data;
 
+	/* Against the work that watches the capacity: it looks at what is put here. */
+	mutex_lock(&dev->lock);
 	vblk_dev_reset(dev);
+	mutex_unlock(&dev->lock);
 	mutex_destroy(&dev->lock);
 	kvfree(dev);
 	return 0;

@@ -56,8 +56,12 @@ static bool reserve(struct vblk_vq *vq)
 	u64 wanted = vq->bytes_in_flight + min_t(u64, vblk_chain_bytes(vq->chain), VHOST_BLK_MAX_REQUEST_BYTES);
 	u64 more;
 
-	if (wanted <= vq->reserved)
+	if (wanted <= vq->reserved) {
+		/* What was waited for is not needed any more: others are behind it. Only this worker adds the claim. */
+		if (!list_empty_careful(&vq->claim.node))
+			vblk_budget_cancel(&vq->dev->budget, &vq->claim);
 		return true;
+	}
 	more = round_up(wanted - vq->reserved, VBLK_BUDGET_CHUNK);
 	if (!vblk_budget_reserve(&vq->dev->budget, &vq->claim, more))
 		return false;
@@ -71,6 +75,12 @@ static void give_back(struct vblk_vq *vq, u64 keep)
 		return;
 	vblk_budget_release(&vq->dev->budget, vq->reserved - keep);
 	vq->reserved = keep;
+}
+
+/* Keeps what is in flight, and a little for the next request. */
+static void give_back_unused(struct vblk_vq *vq)
+{
+	give_back(vq, round_up(vq->bytes_in_flight, VBLK_BUDGET_CHUNK) + VBLK_BUDGET_CHUNK);
 }
 
 void vblk_vq_queue(struct vblk_vq *vq)
@@ -99,7 +109,7 @@ static bool finish_done(struct vblk_vq *vq)
 	llist_for_each_entry_safe(request, next, first, done)
 		if (vblk_request_finish(request))
 			give_up(vq);
-	give_back(vq, round_up(vq->bytes_in_flight, VBLK_BUDGET_CHUNK) + VBLK_BUDGET_CHUNK);
+	give_back_unused(vq);
 	return first;
 }
 
@@ -232,6 +242,8 @@ static bool do_turn(struct vblk_vq *vq)
 		vq->now = local_clock();
 		finished |= finish_done(vq);
 	}
+	/* Also of requests that were answered at once, or wait for a translation. */
+	give_back_unused(vq);
 	if (taken || finished)
 		vblk_stats_turn(vq, began);
 	tell_guest(vq);

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* More in flight than a device may have: all of it is done, a virtqueue after the other. */
+#include <linux/vhost.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <time.h>
 
 #include "suite.h"
@@ -60,6 +62,42 @@ static void run_crowded(const struct disk *disk, const struct check_case *self)
 	guest_close(&guest);
 }
 
+#define PIECES 16u
+
+/* Requests as large as one may be, all a device has room for, are answered at once: what they wanted is there for others. */
+static void run_refused(const struct disk *disk, const struct check_case *self)
+{
+	unsigned queues = self->options.queues - 1;
+	struct request small;
+	struct guest guest;
+
+	guest_create(&guest, &self->options);
+	/* A worker that polls would look again, and give back then. */
+	for (unsigned i = 0; i <= queues; i++)
+		if (ioctl(guest.vhost, VHOST_SET_VRING_BUSYLOOP_TIMEOUT, &(struct vhost_vring_state){ i, 0 }))
+			fail_errno("VHOST_SET_VRING_BUSYLOOP_TIMEOUT");
+	guest_attach(&guest, disk->fd);
+	for (unsigned i = 0; i < queues; i++) {
+		struct request large;
+
+		memory_data_reset(&guest.memory);
+		request_build(&large, &guest.memory,
+			      &(struct request_shape){ .type = 3, .bytes = PIECES * SECTOR, .data_cuts = { SECTOR } });
+		for (unsigned j = 1; j <= PIECES; j++)
+			large.spans[j] = (struct span){ DATA_GPA + BIG_BYTES, BIG_BYTES };
+		large.writable_bytes = (uint64_t)PIECES * BIG_BYTES + 1;
+		request_run(&large, &guest, i);
+		request_expect(&large, VIRTIO_BLK_S_UNSUPP);
+		request_free(&large);
+	}
+	memory_data_reset(&guest.memory);
+	request_build(&small, &guest.memory, &(struct request_shape){ .type = VIRTIO_BLK_T_IN, .bytes = MIB });
+	request_run(&small, &guest, queues);
+	request_expect(&small, VIRTIO_BLK_S_OK);
+	request_free(&small);
+	guest_close(&guest);
+}
+
 void suite_add_budget(struct suite *suite)
 {
 	struct check_case *added;
@@ -70,4 +108,6 @@ void suite_add_budget(struct suite *suite)
 	added = suite_add(suite, GROUP_LIFECYCLE, run_crowded, "72 MiB wanted in flight by 1 virtqueue");
 	added->options = (struct guest_options){ .queues = 2, .num = 64 };
 	added->count = 18;
+	added = suite_add(suite, GROUP_FULL, run_refused, "256 MiB refused on 4 virtqueues, a fifth goes on");
+	added->options = (struct guest_options){ .queues = 5, .num = 64 };
 }
