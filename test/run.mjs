@@ -15,7 +15,7 @@ import { runStage } from './setup/stage.mjs';
 process.chdir(fileURLToPath(new URL('..', import.meta.url)));
 
 // Minutes after which a project counts as hung: several times what a cold machine with two cores needs.
-const limits = { unit: 10, hosts: 45, kernel: 45, lab: 45 };
+const limits = { unit: 10, hosts: 45, kernel: 75, lab: 45 };
 
 const flags = process.argv.slice(2).filter((word) => word.startsWith('-'));
 const chosen = process.argv.slice(2).filter((word) => !word.startsWith('-'));

@@ -25,7 +25,7 @@ import { Turns } from './turns.ts';
 // A quiet machine needs about two minutes a line for the first run (a Debian root, a kernel package) and half a minute
 // for later ones.
 const PREPARE_MS = 30 * 60_000;
-const BOOT_MS = (long ? 90 : 20) * 60_000;
+const BOOT_MS = (long ? 90 : 40) * 60_000;
 
 const rows: string[][] = kernelLines.map(({ line, suite }) => [
   `${line} (${suite})`,
