@@ -61,7 +61,8 @@ export interface Transport {
  * The frame functions of the prelude. The transport sets and exports BF_NONCE before them; BF_P is a prefix of ids that
  * the engine sets around a fragment. A nested sh (as another user) gets the same text and the exported nonce.
  * `bf_b ID` and `bf_e ID RC` stand around what commands print. `bf_f ID TEXT` is a whole frame that the shell has in a
- * variable, with rc 0: those are gathered, as each write is a packet and wakes sshd; `bf_flush` sends them; so does the script's end.
+ * variable, with rc 0: those are gathered, as each write is a packet and wakes sshd; `bf_flush` sends them, and so does
+ * the script's end. `bf_n` is a line break.
  */
 export const FRAME_FUNCTIONS = `bf_b() { printf '\\n%s b %s%s\\n' "$BF_NONCE" "\${BF_P-}" "$1"; }
 bf_e() { printf '\\n%s e %s%s %s\\n' "$BF_NONCE" "\${BF_P-}" "$1" "$2"; }

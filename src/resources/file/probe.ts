@@ -62,9 +62,7 @@ export function probeFiles(inputs: readonly Input<FileDeclaration>[]): string {
     return `[ -f ${paths[index]} ] && [ ! -L ${paths[index]} ] && [ -r ${paths[index]} ] && file_upto ${limit} $file_s${index}`;
   });
   return `file_upto() { [ "\${7:-0}" -le "$1" ]; }
-file_nl='
-'
-file_take() { file_v=$1 file_o=$2; shift 2; IFS=$file_nl; set -f
+file_take() { file_v=$1 file_o=$2; shift 2; IFS=$bf_n; set -f
 for file_l in $file_o; do if [ $# -gt 0 ]; then eval "$file_v$1=\\$file_l"; shift; fi; done
 IFS=$file_ifs; set +f
 }
