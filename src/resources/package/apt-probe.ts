@@ -16,15 +16,37 @@ export function removalScript(words: string): string {
   return `apt-get -s -q ${aptReadOnly} -o APT::Get::AutomaticRemove=false remove ${words} 2>/dev/null | sed -n 's/^\\(Remv\\|Purg\\) \\([^ ]*\\).*/\\2/p'`;
 }
 
+// dpkg-query's answer by one awk over dpkg's status (dpkg(1), FILES), at half the CPU; where dpkg has a journal of updates
+// that are not in it yet, dpkg-query is asked.
+const statusScript = `package_query() {
+  package_d=\${DPKG_ADMINDIR:-/var/lib/dpkg}
+  for package_l in "$package_d"/updates/*; do
+    if [ -e "$package_l" ] || [ ! -r "$package_d/status" ]; then
+      exec dpkg-query -W -f 'pkg \${Package} \${Architecture} \${db:Status-Status} \${Version}\\n' "$@"
+    fi
+  done
+  package_set=
+  for package_l; do package_set="$package_set \${package_l%%:*}"; done
+  exec awk -v "set=$package_set " '
+  function tell() { if (wanted && state != "") print "pkg", name, arch, state, version; wanted = 0; arch = state = version = "" }
+  /^Package: / { tell(); name = $2; wanted = index(set, " " name " "); next }
+  !wanted { next }
+  /^Status: / { state = $4; next }
+  /^Architecture: / { arch = $2; next }
+  /^Version: / { version = $2 }
+  END { tell() }' "$package_d/status"
+}
+`;
+
 /**
- * One dpkg-query for all names. Where something is missing one `apt-cache policy`, and for packages to remove that are
- * there a simulation; in sync neither runs. dpkg itself is asked too: its architecture is the host's.
+ * One look at dpkg's status for all names. Where something is missing one `apt-cache policy`, and for packages to remove
+ * that are there a simulation; in sync neither runs. dpkg itself is asked too: its architecture is the host's.
  */
 export function probeApt(requests: readonly PackageRequest[]): string {
   const all = [...new Set(requests.flatMap((request) => request.names))];
   const wanted = [...new Set(requests.filter((r) => r.present).flatMap((r) => r.names))];
   // Lines are picked by shell built-ins: a fork for each declaration would cost more than all of dpkg-query.
-  let script = `package_nl='
+  let script = `${statusScript}package_nl='
 '
 package_pick() {
   package_set=" $2 "; package_ifs=$IFS; IFS=$package_nl; set -f
@@ -34,7 +56,7 @@ package_pick() {
   done
   IFS=$package_ifs; set +f
 }
-package_s=$(dpkg-query -W -f 'pkg \${Package} \${Architecture} \${db:Status-Status} \${Version}\\n' dpkg ${shellWords(all)} 2>/dev/null)
+package_s=$(package_query dpkg ${shellWords(all)} 2>/dev/null)
 package_c= package_m= package_i=' '
 package_ifs=$IFS; IFS=$package_nl
 for package_l in $package_s; do

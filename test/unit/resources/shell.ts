@@ -10,10 +10,11 @@ export function runProbe<D>(
   kind: ResourceKind<D, unknown>,
   inputs: readonly Input<D>[],
   path?: string,
+  env: Readonly<Record<string, string>> = {},
 ): Buffer[] {
   const result = spawnSync('/bin/sh', ['-s'], {
     input: `${FRAME_FUNCTIONS}{\n${kind.probe(inputs)}\nbf_flush\n} </dev/null\n`,
-    env: { PATH: path ?? process.env.PATH, LC_ALL: 'C', BF_NONCE: nonce },
+    env: { PATH: path ?? process.env.PATH, LC_ALL: 'C', BF_NONCE: nonce, ...env },
     maxBuffer: 1 << 24,
   });
   if (result.stderr.length > 0) throw new Error(`the probe printed to stderr: ${result.stderr}`);

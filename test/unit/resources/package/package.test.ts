@@ -1,5 +1,6 @@
+import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -158,6 +159,9 @@ case " $* " in
 esac`,
 };
 
+// dpkg's own files are not there, so that the stand-in for dpkg-query is asked.
+const asksTools = { DPKG_ADMINDIR: '/nonexistent' };
+
 describe('probe and steps with stand-ins for the tools', () => {
   let folder: string;
   let path: string;
@@ -186,7 +190,7 @@ describe('probe and steps with stand-ins for the tools', () => {
 
   function planHere(desired: PackageDeclaration) {
     const declared = input(desired);
-    const current = packages.parse(runProbe(packages, [declared], path)[0]!, declared);
+    const current = packages.parse(runProbe(packages, [declared], path, asksTools)[0]!, declared);
     const context = { facts: debianFacts() };
     const verdict = packages.plan(declared, current, context);
     return { verdict, steps: verdict.status === 'change' ? packages.steps(declared, current, context) : [] };
@@ -194,7 +198,7 @@ describe('probe and steps with stand-ins for the tools', () => {
 
   it('asks apt nothing where all is in sync', async () => {
     const inputs = [input({ name: 'bash' }), input({ name: 'nosuch', state: 'absent' })];
-    const answers = runProbe(packages, inputs, path).map((body, index) =>
+    const answers = runProbe(packages, inputs, path, asksTools).map((body, index) =>
       packages.parse(body, inputs[index]!),
     );
     expect(
@@ -205,7 +209,7 @@ describe('probe and steps with stand-ins for the tools', () => {
 
   it('asks apt once for all that is missing, and without writing its caches', async () => {
     const inputs = [{ names: ['sl', 'bash'] }, { name: 'old' }, { name: 'nosuch' }].map(input);
-    const bodies = runProbe(packages, inputs, path);
+    const bodies = runProbe(packages, inputs, path, asksTools);
     const lines = inputs.map((one, index) =>
       changeLines(packages.plan(one, packages.parse(bodies[index]!, one), { facts: debianFacts() })),
     );
@@ -264,6 +268,70 @@ describe('probe and steps with stand-ins for the tools', () => {
     expect((await calls()).filter((call) => / remove bash$/.test(call) && !call.includes(' -s '))).toEqual(
       [],
     );
+  });
+});
+
+describe("the probe's look at dpkg's status", () => {
+  let folder: string;
+  let env: Record<string, string>;
+  const statusFile = () => join(folder, 'status');
+
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'blkfleet-dpkg-'));
+    env = { DPKG_ADMINDIR: folder };
+    await mkdir(join(folder, 'updates'));
+  });
+  afterAll(() => rm(folder, { recursive: true, force: true }));
+
+  /** What dpkg-query and the probe say of all these names, each as sorted lines. */
+  function bothSay(names: readonly string[]) {
+    const format = `pkg \${Package} \${Architecture} \${db:Status-Status} \${Version}\n`;
+    const asked = spawnSync('dpkg-query', ['-W', '-f', format, ...names], {
+      encoding: 'utf8',
+      env: { ...process.env, ...env },
+    });
+    const declared = Array.from({ length: Math.ceil(names.length / 150) }, (_, i) =>
+      input({ names: names.slice(150 * i, 150 * (i + 1)) }),
+    );
+    const probed = runProbe(packages, declared, undefined, env).join('\n');
+    const lines = (text: string) => [...new Set(text.split('\n').filter((l) => l.startsWith('pkg ')))].sort();
+    return { asked: lines(asked.stdout), probed: lines(probed) };
+  }
+
+  it('is what dpkg-query says of all packages of this machine', async () => {
+    await copyFile('/var/lib/dpkg/status', statusFile());
+    const all = [...(await readFile(statusFile(), 'utf8')).matchAll(/^Package: (.+)$/gm)].map((m) => m[1]!);
+    const { asked, probed } = bothSay([...new Set(all)]);
+    expect(asked.length).toBeGreaterThan(50);
+    expect(probed).toEqual(asked);
+  });
+
+  it('tells states, architectures and continuation lines apart as dpkg-query does', async () => {
+    const stanza = (name: string, arch: string, status: string, more = '') =>
+      `Package: ${name}\nStatus: ${status}\nMaintainer: a <a@b.example>\nArchitecture: ${arch}\n${more}Version: 1:2.3-4+x~1\nDescription: d\n Package: forged\n .\n Status: install ok installed\n\n`;
+    await writeFile(
+      statusFile(),
+      [
+        stanza('dpkg', 'amd64', 'install ok installed'),
+        stanza('libx', 'amd64', 'install ok installed', 'Multi-Arch: same\n'),
+        stanza('libx', 'i386', 'install ok half-configured', 'Multi-Arch: same\n'),
+        stanza('gone', 'all', 'deinstall ok config-files'),
+        stanza('held', 'amd64', 'hold ok installed'),
+        stanza('libxy', 'amd64', 'install reinstreq half-installed'),
+      ].join(''),
+    );
+    const { asked, probed } = bothSay(['dpkg', 'libx', 'gone', 'held', 'forged']);
+    expect(asked).toHaveLength(5);
+    expect(probed).toEqual(asked);
+  });
+
+  it('is left to dpkg-query while dpkg has updates that are not in it', async () => {
+    await writeFile(statusFile(), '');
+    const update =
+      'Package: late\nStatus: install ok installed\nMaintainer: a <a@b.example>\nArchitecture: all\nVersion: 1\nDescription: d\n';
+    await writeFile(join(folder, 'updates/0000'), update);
+    expect(bothSay(['late']).probed).toEqual(['pkg late all installed 1']);
+    await rm(join(folder, 'updates/0000'));
   });
 });
 
