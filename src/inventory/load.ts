@@ -48,7 +48,7 @@ function build(file: YamlFile, tree: GroupTree): Inventory {
     });
   }
   refuseJumpCircles(file, tree, hosts);
-  const warnings = duplicateAddresses(hosts.values()).map(([first, second, address]) =>
+  const duplicates = duplicateAddresses(hosts.values()).map(([first, second, address]) =>
     file.finding(
       'E_INVENTORY',
       file.positionOf(tree.hosts.get(second)!.path, 'key'),
@@ -59,7 +59,7 @@ function build(file: YamlFile, tree: GroupTree): Inventory {
     const path = placeOf(tree, host, hosts.get(host)?.groups ?? [], variable);
     return path === undefined ? undefined : { yaml: file, path };
   };
-  return { path: file.path, hosts, groups, members, whereIs, warnings };
+  return { path: file.path, hosts, groups, members, whereIs, warnings: [...tree.warnings, ...duplicates] };
 }
 
 /** @throws FleetError for hosts that would be reached through themselves */

@@ -1,6 +1,6 @@
 import type { Path, YamlFile } from '../config/yaml.ts';
-import type { Diagnostic } from '../lib/errors.ts';
-import { didYouMean } from '../lib/nearest.ts';
+import type { Diagnostic, SourcePosition } from '../lib/errors.ts';
+import { didYouMean, nearest } from '../lib/nearest.ts';
 import { variableNameProblem } from '../lib/variable-name.ts';
 import { expandRange, maxHosts } from './range.ts';
 import { ansibleWords, connectionWords, type GroupNode, type Vars } from './schema.ts';
@@ -33,6 +33,8 @@ export class GroupTree {
   readonly groups = new Map<string, DraftGroup>();
   readonly hosts = new Map<string, DraftHost>();
   readonly problems: Diagnostic[] = [];
+  /** what is allowed and most likely not meant */
+  readonly warnings: Diagnostic[] = [];
   readonly #file: YamlFile;
 
   constructor(file: YamlFile, all: GroupNode) {
@@ -162,7 +164,17 @@ export class GroupTree {
       const problem = variableNameProblem(name);
       if (problem !== undefined)
         this.#push(this.#file.finding('E_INVENTORY', at, problem, didYouMean(name, connectionWords)));
+      else this.#warnOfNearWord(name, at);
     }
+  }
+
+  /** Variables of the operator's own may have any name; one that is a connection word mistyped leaves the host unreached. */
+  #warnOfNearWord(name: string, at: SourcePosition): void {
+    const near = mistyped(name);
+    if (near === undefined || this.warnings.length >= maxProblems) return;
+    const message = `${name} is a variable of your own here and says nothing of the connection`;
+    const hint = `if ${near} is meant, write ${near}`;
+    this.warnings.push(this.#file.finding('E_UNKNOWN_KEY', at, message, hint));
   }
 
   /** Hosts that stand only in `all` are `ungrouped`, which lies directly below it. */
@@ -195,6 +207,14 @@ export class GroupTree {
   #push(problem: Diagnostic): void {
     if (this.problems.length < maxProblems) this.problems.push(problem);
   }
+}
+
+/** The connection word that a name of five letters or more is mistyped from; a plural is a name of its own. */
+function mistyped(name: string): string | undefined {
+  const words: readonly string[] = connectionWords;
+  if (name.length < 5 || words.includes(name) || words.includes(name.replace(/(e?s|_?\d+)$/, '')))
+    return undefined;
+  return nearest(name, words);
 }
 
 function placesOf(vars: Vars | null | undefined, path: Path): Map<string, Path> {

@@ -23,6 +23,7 @@ import { createProgress } from '../../ui/progress.ts';
 import { printSummary } from '../../ui/summary-printer.ts';
 import { becomePassword } from '../become-password.ts';
 import { EXIT } from '../exit-code.ts';
+import { warn } from './validate.ts';
 
 export interface RunFlags {
   inventory: string;
@@ -47,6 +48,7 @@ type Verb = Extract<Command, 'plan' | 'apply' | 'audit' | 'facts'>;
 /** `plan`, `apply` and `audit`: returns the exit code. @throws FleetError when the request is wrong */
 export async function runCommand(command: Verb, file: string, flags: RunFlags): Promise<number> {
   const [playbook, inventory] = await Promise.all([loadPlaybook(file), loadInventory(flags.inventory)]);
+  warn(inventory.warnings);
   const plays = bindPlaybook(playbook, inventory, {
     limit: flags.limit,
     tags: flags.tags?.split(',').filter(Boolean),
@@ -57,6 +59,7 @@ export async function runCommand(command: Verb, file: string, flags: RunFlags): 
 /** `facts`: one probe a host, no resources. */
 export async function factsCommand(flags: RunFlags): Promise<number> {
   const inventory = await loadInventory(flags.inventory);
+  warn(inventory.warnings);
   const hosts = selectHosts(inventory, flags.limit ?? 'all');
   const play: BoundPlay = {
     name: 'facts',

@@ -170,6 +170,21 @@ describe('what is wrong', () => {
     );
     expect(none).toEqual([]);
   });
+
+  it("a connection word mistyped is a warning with a place, and a name of one's own is none", async () => {
+    const { warnings } = await load(
+      'all:\n  vars: { identty_file: k }\n  hosts:\n    a: { adress: 192.0.2.1 }\n    b: { host_key: x, Address: y }\n',
+    );
+    expect(warnings).toMatchObject([
+      { at: { line: 2, col: 11 }, hint: expect.stringContaining('identity_file') },
+      { at: { line: 4, col: 10 }, hint: expect.stringContaining('address') },
+      { at: { line: 5, col: 10 }, hint: expect.stringContaining('host_keys') },
+      { at: { line: 5, col: 23 }, hint: expect.stringContaining('address') },
+    ]);
+    const own =
+      'users: 1, ports: 2, jumps: 3, addresses: 4, address2: 5, post: 6, rack: 7, boot: 8, queue_count: 9';
+    expect((await load(`all: { vars: { ${own} }, hosts: { a: } }`)).warnings).toEqual([]);
+  });
 });
 
 it('the graph shows each host below its innermost group', async () => {
