@@ -11,6 +11,9 @@ const MAX_FETCHED = 1024 * 1024;
 /** Above this, and above what is declared, a file is told apart by its size and time instead of its hash. */
 const MAX_HASHED = 64 * 1024 * 1024;
 
+/** Paths that stat(1) prints as they are, and a shell pattern takes as they are. */
+const PLAIN = /^[A-Za-z0-9/._+@%:,=-]+$/;
+
 export type FileType = 'missing' | 'file' | 'directory' | 'link' | 'other';
 
 /** What stands at a path, never through a link. */
@@ -41,6 +44,7 @@ export interface FileState {
 
 /**
  * One `stat` and one `sha256sum` for all; contents by one `head` each, only where the hash differs from what is declared.
+ * A link's target comes with its `stat`, or by `readlink` where it holds odd characters.
  * Which paths exist is found by the shell itself, so that answers and paths stand in the same order.
  */
 export function probeFiles(inputs: readonly Input<FileDeclaration>[]): string {
@@ -61,9 +65,11 @@ export function probeFiles(inputs: readonly Input<FileDeclaration>[]): string {
     const limit = Math.max(MAX_HASHED, contentOf(input).bytes.length);
     return `[ -f ${paths[index]} ] && [ ! -L ${paths[index]} ] && [ -r ${paths[index]} ] && file_upto ${limit} $file_s${index}`;
   });
+  // With names a line ends in ` PATH -> TARGET` for a link, every odd character of it escaped by a backslash.
+  const names = inputs.some(({ desired }) => desired.state === 'link');
   return `file_upto() { [ "\${7:-0}" -le "$1" ]; }
 file_take() { file_v=$1 file_o=$2; shift 2; IFS=$bf_n; set -f
-for file_l in $file_o; do if [ $# -gt 0 ]; then eval "$file_v$1=\\$file_l"; shift; fi; done
+for file_l in $file_o; do if [ $# -gt 0 ]; then eval "$file_v$1=\\\${file_l%% /*} file_n$1=\\$file_l"; shift; fi; done
 IFS=$file_ifs; set +f
 }
 file_parents() { file_d=0
@@ -74,7 +80,7 @@ file_d=$((file_d + 1)); done
 }
 file_ifs=$IFS
 file_probe() { file_i=; set --
-${existing}if [ $# -gt 0 ]; then file_o=$(stat -c '%f %u %g %U %G %s %Y' -- "$@" 2>/dev/null)
+${existing}if [ $# -gt 0 ]; then file_o=$(${names ? 'QUOTING_STYLE=escape ' : ''}stat -c '%f %u %g %U %G %s %Y${names ? ' %N' : ''}' -- "$@" 2>/dev/null)
 file_take file_s "$file_o" $file_i
 fi
 file_i=; set --
@@ -83,7 +89,7 @@ file_take file_h "$file_o" $file_i
 fi
 file_left=${MAX_FETCHED}
 ${inputs.map(probeOne).join('')}}
-${inputs.map((_input, index) => `file_s${index}= file_h${index}=`).join(' ')}
+${inputs.map((_input, index) => `file_s${index}= file_h${index}= file_n${index}=`).join(' ')}
 file_probe
 `;
 }
@@ -104,7 +110,13 @@ function probeOne(input: Input<FileDeclaration>, index: number): string {
   // The last part of a frame is raw, and by a command.
   const raw = (name: string, shell: string) =>
     `bf_b ${index}; printf '%s\\n${name}\\n' "$file_a"; ${shell}; bf_e ${index} 0`;
-  lines.push(`if [ -L ${word} ]; then ${raw('target', `readlink -n -- ${word}`)}`);
+  const readLink = raw('target', `readlink -n -- ${word}`);
+  lines.push(
+    `if [ -L ${word} ]; then`,
+    state === 'link' && PLAIN.test(path)
+      ? `case $file_n${index} in *\\\\*) ${readLink};; *' ${path} -> '*) bf_f ${index} "$file_a\${bf_n}target$bf_n\${file_n${index}#*' ${path} -> '}";; *) ${readLink};; esac`
+      : readLink,
+  );
   if (state === 'file')
     lines.push(
       `else file_h=\${file_h${index}%% *}; file_h=\${file_h#\\\\}`,

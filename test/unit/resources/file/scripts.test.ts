@@ -19,6 +19,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { file } from '../../../../src/resources/file/index.ts';
+import type { FileState } from '../../../../src/resources/file/probe.ts';
 import { fileSchema } from '../../../../src/resources/file/schema.ts';
 import type { Input } from '../../../../src/resources/kind.ts';
 import { debianFacts } from '../facts.ts';
@@ -343,11 +344,13 @@ describe.skipIf(!asRoot)('planted links above', () => {
   });
 });
 
-it('probes 20 files with two programs', () => {
+it('probes 20 files and a link with two programs', () => {
   const inputs = Array.from({ length: 20 }, (_, i) => {
     writeFileSync(join(folder, `f${i}`), 'same');
     return declare({ path: join(folder, `f${i}`), content: 'same' });
   });
+  symlinkSync('f0 -> odd', join(folder, 'link'));
+  inputs.push(declare({ path: join(folder, 'link'), state: 'link', target: 'f0 -> odd' }));
   const shims = join(folder, 'bin');
   mkdirSync(shims);
   const log = join(folder, 'log');
@@ -358,8 +361,8 @@ it('probes 20 files with two programs', () => {
     });
   }
   const bodies = runProbe(file, inputs, `${shims}:${process.env.PATH}`);
-  expect(bodies.map((body, i) => (file.parse(body, inputs[i]!) as { type: string }).type)).toEqual(
-    Array(20).fill('file'),
-  );
+  const states = bodies.map((body, i) => file.parse(body, inputs[i]!) as FileState);
+  expect(states.map(({ type }) => type)).toEqual([...Array(20).fill('file'), 'link']);
+  expect(states.at(-1)!.target!.toString()).toBe('f0 -> odd');
   expect(readFileSync(log, 'utf8').trim().split('\n')).toEqual(['stat', 'sha256sum']);
 });
