@@ -15,6 +15,7 @@
 #include "iotlb.h"
 #include "log.h"
 #include "vq.h"
+#include "watchdog.h"
 
 struct dentry;
 struct mm_struct;
@@ -43,6 +44,7 @@ struct vblk_dev {
 	bool write_through;
 	struct vblk_resize resize;
 	struct vblk_pool pool;
+	struct vblk_watchdog watchdog;
 	/* The owner's folder in debugfs. */
 	struct dentry *debugfs;
 

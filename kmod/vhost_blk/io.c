@@ -89,6 +89,24 @@ static void transfer_small(struct vblk_io *io, struct vblk_data *data, struct bl
 	submit(io, bio);
 }
 
+/*
+ * A logical block may be of several pages and must not be cut: takes the begin of one back from a bio that is full. @end:
+ * behind its last vec. Return: vecs taken back.
+ */
+static unsigned int leave_whole_blocks(struct bio *bio, const struct bio_vec *end, struct block_device *bdev)
+{
+	unsigned int in_block = bdev_logical_block_size(bdev) - 1;
+	unsigned int size = bio->bi_iter.bi_size, nr = 0;
+
+	while (size & in_block)
+		size -= end[-(int)++nr].bv_len;
+	/* Blocks that have changed since the request was looked at: the disk refuses what is none. */
+	if (!size)
+		return 0;
+	bio->bi_iter.bi_size = size;
+	return nr;
+}
+
 void vblk_io_transfer(struct vblk_io *io, struct vblk_data *data, struct block_device *bdev, sector_t sector,
 		      blk_opf_t opf)
 {
@@ -105,6 +123,8 @@ void vblk_io_transfer(struct vblk_io *io, struct vblk_data *data, struct block_d
 		if (bio && bio_add_page(bio, vec->bv_page, vec->bv_len, vec->bv_offset) == vec->bv_len)
 			continue;
 		if (bio) {
+			i -= leave_whole_blocks(bio, vec, bdev);
+			vec = &data->vecs[i];
 			sector += bio_sectors(bio);
 			submit(io, bio);
 		}

@@ -212,7 +212,11 @@ int vblk_iotlb_update(struct vblk_iotlb *iotlb, u64 iova, u64 size, u64 uaddr, u
 	added->uaddr = uaddr;
 	added->perm = perm;
 	refcount_set(&added->users, 1);
-	down_write(&iotlb->lock);
+	/* A worker that holds it may be waiting for memory that the caller would have to provide. */
+	if (down_write_killable(&iotlb->lock)) {
+		kfree(added);
+		return -EINTR;
+	}
 	ret = replace(iotlb, added);
 	up_write(&iotlb->lock);
 	if (ret)
@@ -229,7 +233,8 @@ int vblk_iotlb_invalidate(struct vblk_iotlb *iotlb, u64 iova, u64 size)
 
 	if (!size || check_add_overflow(iova, size - 1, &last))
 		return -EINVAL;
-	down_write(&iotlb->lock);
+	if (down_write_killable(&iotlb->lock))
+		return -EINTR;
 	if (is_owner(iotlb))
 		remove_range(iotlb, iova, last);
 	else

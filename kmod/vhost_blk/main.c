@@ -22,6 +22,8 @@ static int vblk_open(struct inode *inode, struct file *file)
 	ratelimit_state_init(&dev->log_limit, DEFAULT_RATELIMIT_INTERVAL, DEFAULT_RATELIMIT_BURST);
 	vblk_iotlb_init(&dev->iotlb);
 	vblk_budget_init(&dev->budget);
+	vblk_pool_init(&dev->pool);
+	vblk_watchdog_init(&dev->watchdog);
 	for (i = 0; i < VHOST_BLK_MAX_VQS; i++)
 		vblk_vq_init(&dev->vqs[i], dev, i);
 	/* misc_open() left its own pointer here. */
@@ -35,7 +37,10 @@ static int vblk_release(struct inode *inode, struct file *file)
 
 	/* Against the work that watches the capacity: it looks at what is put here. */
 	mutex_lock(&dev->lock);
+	/* Who exits has no address space any more. */
+	vblk_watchdog_begin(dev, current->mm && current->mm == dev->mm ? current : NULL);
 	vblk_dev_reset(dev);
+	vblk_watchdog_end(dev);
 	mutex_unlock(&dev->lock);
 	mutex_destroy(&dev->lock);
 	kvfree(dev);
@@ -49,7 +54,9 @@ static long vblk_ioctl(struct file *file, unsigned int request, unsigned long ar
 
 	if (mutex_lock_killable(&dev->lock))
 		return -EINTR;
+	vblk_watchdog_begin(dev, current);
 	ret = vblk_dev_ioctl(dev, request, (void __user *)argument);
+	vblk_watchdog_end(dev);
 	mutex_unlock(&dev->lock);
 	return ret;
 }

@@ -60,6 +60,18 @@ static int check_all(const struct vblk_dev *dev, const struct vblk_log *log, con
 	return ret;
 }
 
+/* Has other settings used from now on, unless what is logged does not fit them. */
+static int use_log(struct vblk_dev *dev, const struct vblk_log *log)
+{
+	int ret = check_all(dev, log, dev->mem);
+
+	if (ret)
+		return ret;
+	dev->log = *log;
+	share_log(dev);
+	return 0;
+}
+
 int vblk_dev_check_log(const struct vblk_dev *dev, const struct vblk_mem *mem)
 {
 	return check_all(dev, &dev->log, mem);
@@ -77,7 +89,6 @@ long vblk_dev_set_log_base(struct vblk_dev *dev, const u64 __user *argument)
 {
 	struct vblk_log log = dev->log;
 	u64 base;
-	int ret;
 
 	if (copy_from_user(&base, argument, sizeof(base)))
 		return -EFAULT;
@@ -85,12 +96,7 @@ long vblk_dev_set_log_base(struct vblk_dev *dev, const u64 __user *argument)
 		return -EFAULT;
 	log.base = (void __user *)(unsigned long)base;
 	log.based = true;
-	ret = check_all(dev, &log, dev->mem);
-	if (ret)
-		return ret;
-	dev->log = log;
-	share_log(dev);
-	return 0;
+	return use_log(dev, &log);
 }
 
 long vblk_dev_set_log_fd(struct vblk_dev *dev, const int __user *argument)
@@ -114,15 +120,9 @@ long vblk_dev_set_log_fd(struct vblk_dev *dev, const int __user *argument)
 long vblk_dev_switch_log(struct vblk_dev *dev, bool on)
 {
 	struct vblk_log log = dev->log;
-	int ret;
 
 	log.all = on;
-	ret = check_all(dev, &log, dev->mem);
-	if (ret)
-		return ret;
-	dev->log = log;
-	share_log(dev);
-	return 0;
+	return use_log(dev, &log);
 }
 
 void vblk_dev_reset_log(struct vblk_dev *dev)

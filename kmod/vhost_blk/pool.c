@@ -18,6 +18,29 @@ static struct vblk_worker *find_worker(struct vblk_pool *pool, unsigned int id)
 	return pool->workers[array_index_nospec(id, VHOST_BLK_MAX_WORKERS)];
 }
 
+static void place_worker(struct vblk_pool *pool, unsigned int id, struct vblk_worker *worker)
+{
+	spin_lock(&pool->lock);
+	pool->workers[id] = worker;
+	spin_unlock(&pool->lock);
+}
+
+void vblk_pool_init(struct vblk_pool *pool)
+{
+	spin_lock_init(&pool->lock);
+}
+
+void vblk_pool_cut_off(struct vblk_pool *pool)
+{
+	unsigned int id;
+
+	spin_lock(&pool->lock);
+	for (id = 0; id < VHOST_BLK_MAX_WORKERS; id++)
+		if (pool->workers[id])
+			vblk_worker_cut_off(pool->workers[id]);
+	spin_unlock(&pool->lock);
+}
+
 /* With the lowest id that is free. */
 static struct vblk_worker *add_worker(struct vblk_dev *dev)
 {
@@ -32,7 +55,7 @@ static struct vblk_worker *add_worker(struct vblk_dev *dev)
 	worker = vblk_worker_create(dev->mm, dev->owner_pid, id);
 	if (IS_ERR(worker))
 		return worker;
-	pool->workers[id] = worker;
+	place_worker(pool, id, worker);
 	pool->nr++;
 	return worker;
 }
@@ -40,7 +63,7 @@ static struct vblk_worker *add_worker(struct vblk_dev *dev)
 /* A worker that serves no virtqueue: each that it served was stopped or went to another, which waited for it. */
 static void remove_worker(struct vblk_pool *pool, struct vblk_worker *worker)
 {
-	pool->workers[worker->id] = NULL;
+	place_worker(pool, worker->id, NULL);
 	pool->nr--;
 	vblk_worker_destroy(worker);
 }

@@ -2,6 +2,7 @@
 #ifndef VHOST_BLK_POOL_H
 #define VHOST_BLK_POOL_H
 
+#include <linux/spinlock.h>
 #include <linux/types.h>
 
 #include "uapi/vhost_blk.h"
@@ -12,12 +13,19 @@ struct vblk_worker;
 
 /* The workers of a device, and which of them serves which virtqueue. All protected by vblk_dev.lock. */
 struct vblk_pool {
+	/* Held, too, while workers[] changes: who can not wait for vblk_dev.lock finds them under it. */
+	spinlock_t lock;
 	/* Each at its id. */
 	struct vblk_worker *workers[VHOST_BLK_MAX_WORKERS];
 	unsigned int nr;
 	/* The owner says how many there are; else they are added as virtqueues start. */
 	bool managed;
 };
+
+void vblk_pool_init(struct vblk_pool *pool);
+
+/* vblk_pool_cut_off() - vblk_worker_cut_off() for each worker; needs no lock */
+void vblk_pool_cut_off(struct vblk_pool *pool);
 
 /**
  * vblk_pool_assign() - give a virtqueue that is about to run a worker, unless it has one

@@ -6,13 +6,18 @@
 #include <linux/completion.h>
 #include <linux/err.h>
 #include <linux/freezer.h>
+#include <linux/jiffies.h>
 #include <linux/kthread.h>
 #include <linux/sched.h>
+#include <linux/sched/signal.h>
 #include <linux/sched/task.h>
 #include <linux/slab.h>
 
 /* Bit of vblk_work.flags: on a worker's list. */
 #define VBLK_WORK_QUEUED 0
+
+/* Longer than memory takes that is swapped out on a busy host. */
+#define VBLK_PATIENCE (5 * HZ)
 
 void vblk_work_init(struct vblk_work *work, void (*run)(struct vblk_work *work))
 {
@@ -57,6 +62,7 @@ static void run_queued(struct vblk_worker *worker)
 	struct vblk_work *work, *next;
 
 	llist_for_each_entry_safe(work, next, first, node) {
+		WRITE_ONCE(worker->began, jiffies);
 		clear_bit(VBLK_WORK_QUEUED, &work->flags);
 		/* Pairs with the barrier of vblk_worker_queue(). */
 		smp_mb__after_atomic();
@@ -73,12 +79,17 @@ static bool wait_for_work(struct vblk_worker *worker)
 			return false;
 		try_to_freeze();
 		WRITE_ONCE(worker->asleep, true);
-		/* Full barrier before looking at the list: pairs with the one of vblk_worker_queue(). */
-		set_current_state(TASK_INTERRUPTIBLE);
+		/*
+		 * Full barrier before looking at the list: pairs with the one of vblk_worker_queue(). Who was cut off has a
+		 * signal pending for good; the freezer of older kernels would not find the others in TASK_IDLE.
+		 */
+		set_current_state(READ_ONCE(worker->cut_off) ? TASK_IDLE : TASK_INTERRUPTIBLE);
 		if (llist_empty(&worker->queued) && !kthread_should_stop())
 			schedule();
 		__set_current_state(TASK_RUNNING);
-		WRITE_ONCE(worker->asleep, false);
+		WRITE_ONCE(worker->began, jiffies);
+		/* Pairs with vblk_worker_cut_off(). */
+		smp_store_release(&worker->asleep, false);
 	}
 	return true;
 }
@@ -89,6 +100,8 @@ static int worker_thread(void *data)
 
 	/* Requests must not change the disk behind a hibernation image. */
 	set_freezable();
+	/* It ends nothing but waits for memory. */
+	allow_kernel_signal(SIGKILL);
 	kthread_associate_blkcg(worker->blkcg);
 	kthread_use_mm(worker->mm);
 	while (wait_for_work(worker)) {
@@ -129,6 +142,7 @@ struct vblk_worker *vblk_worker_create(struct mm_struct *mm, pid_t owner_pid, un
 	init_llist_head(&worker->queued);
 	worker->mm = mm;
 	worker->id = id;
+	worker->began = jiffies;
 	worker->blkcg = get_owner_blkcg();
 	task = kthread_create(worker_thread, worker, "vblk-%d-%u", owner_pid, id);
 	if (IS_ERR(task)) {
@@ -147,6 +161,14 @@ struct vblk_worker *vblk_worker_create(struct mm_struct *mm, pid_t owner_pid, un
 	worker->task = task;
 	wake_up_process(task);
 	return worker;
+}
+
+void vblk_worker_cut_off(struct vblk_worker *worker)
+{
+	if (smp_load_acquire(&worker->asleep) || time_before(jiffies, READ_ONCE(worker->began) + VBLK_PATIENCE))
+		return;
+	WRITE_ONCE(worker->cut_off, true);
+	send_sig(SIGKILL, worker->task, 1);
 }
 
 void vblk_worker_destroy(struct vblk_worker *worker)

@@ -21,6 +21,10 @@ struct vblk_worker {
 	struct llist_head queued;
 	/* Must be woken to see what is queued. */
 	bool asleep;
+	/* When what it does began, in jiffies; without a meaning while it sleeps. */
+	unsigned long began;
+	/* Does not wait for the owner's memory any more. */
+	bool cut_off;
 	struct task_struct *task;
 	struct mm_struct *mm;
 	struct cgroup_subsys_state *blkcg;
@@ -51,6 +55,14 @@ void vblk_worker_queue(struct vblk_worker *worker, struct vblk_work *work);
 
 /* vblk_worker_flush() - wait until all that is queued now has been done; not for the worker itself */
 void vblk_worker_flush(struct vblk_worker *worker);
+
+/**
+ * vblk_worker_cut_off() - if @worker has been at one piece of work for seconds, let it wait for no memory any more
+ *
+ * What it waits for in the owner's address space fails then, and so does from now on what is not there at once. Any context
+ * that may take spinlocks.
+ */
+void vblk_worker_cut_off(struct vblk_worker *worker);
 
 /**
  * vblk_worker_destroy() - end the thread, after it has done what is queued

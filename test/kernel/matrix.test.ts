@@ -1,6 +1,8 @@
+import { readFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type BootResult, bootKernel } from './boot.ts';
+import { readDocumented, readOffered } from './documented.ts';
 import { drawFeatures, featureRows, type Tally, tallyFeatures } from './feature-table.ts';
 import { ext4Image } from './filesystem.ts';
 import { kernelLines } from './lines.ts';
@@ -36,6 +38,7 @@ const rows: string[][] = kernelLines.map(({ line, suite }) => [
   '',
 ]);
 const features = new Map<string, Map<string, Tally>>();
+const documented = readDocumented(readFileSync(new URL('../../docs/vhost_blk.md', import.meta.url), 'utf8'));
 
 // A guest of two CPUs keeps both busy for a part of the time only. Roots and packages are made one at a time.
 const preparing = new Turns(1);
@@ -110,6 +113,12 @@ describe.concurrent.each(kernelLines)('vhost_blk on kernel $line ($suite)', (lin
   test('skips nothing that this kernel can do', () => {
     const runs = report.runs.filter((run) => scratchRuns.includes(run.name));
     expect(runs.flatMap((run) => run.skips.map((skip) => `${run.name}: ${skip}`))).toEqual([]);
+  });
+
+  test('offers what docs/vhost_blk.md says', () => {
+    const offered = readOffered(report.offered);
+    expect(offered.features.sort()).toEqual(documented.features.sort());
+    expect(offered.parameters).toEqual(documented.parameters);
   });
 
   test('shows each feature', () => {

@@ -24,6 +24,8 @@ export interface CheckRun {
 /** What a guest reported. */
 export interface GuestReport {
   runs: CheckRun[];
+  /** Lines of `vhost-blk-check --features`. */
+  offered: string[];
   /** Kernel messages since the module was loaded that tell of a bug. */
   splats: string[];
   /** Taint flags that came with the module and the checks, as the kernel's letters. */
@@ -180,6 +182,7 @@ echo "@@accounted $(sed -n 's/.* wbytes=\\([0-9]*\\).*/\\1/p' /cgroup/vm/io.stat
 export function readReport(result: BootResult): GuestReport {
   const report: GuestReport = {
     runs: [],
+    offered: [],
     splats: splatsOf(result.console),
     taint: '',
     heldWhileOpen: false,
@@ -204,7 +207,8 @@ export function readReport(result: BootResult): GuestReport {
     else if (current && line.startsWith('# row: ')) {
       const backend = runs.find(({ name }) => name === current?.name)?.backend ?? 'bio backend';
       features = [...new Set([line.slice('# row: '.length), backend])];
-    } else if (current) countLine(current, features, line);
+    } else if (current?.name === 'features') report.offered.push(line);
+    else if (current) countLine(current, features, line);
   }
   const [before, after] = taints;
   if (before !== undefined && after !== undefined) report.taint = taintLetters(after & ~before);

@@ -49,18 +49,6 @@ static struct guest_options with_features(const struct check_case *self)
 	return options;
 }
 
-static void fill(const struct disk *disk, uint64_t sector, uint32_t sectors)
-{
-	size_t bytes = (size_t)sectors * SECTOR;
-	char *data = malloc(bytes);
-
-	if (!data)
-		fail("out of memory");
-	pattern_fill(data, bytes, sector, SALT);
-	disk_write(disk, sector * SECTOR, data, bytes);
-	free(data);
-}
-
 static void expect_kept(const struct disk *disk, const char *what, uint64_t sector, uint32_t sectors)
 {
 	size_t bytes = (size_t)sectors * SECTOR;
@@ -118,7 +106,7 @@ static void run_zero(const struct disk *disk, const struct check_case *self)
 
 	if (self->count % (disk->block / SECTOR))
 		skip("the disk's blocks are %u bytes", disk->block);
-	fill(disk, START_SECTOR - GUARD_SECTORS, self->count + 2 * GUARD_SECTORS);
+	disk_lay(disk, START_SECTOR - GUARD_SECTORS, (self->count + 2 * GUARD_SECTORS) * SECTOR, SALT);
 	guest_create(&guest, &options);
 	guest_attach(&guest, disk->fd);
 	shape.sector = 0;
@@ -147,7 +135,7 @@ static void run_discard(const struct disk *disk, const struct check_case *self)
 	struct guest guest;
 
 	require_discard(disk);
-	fill(disk, START_SECTOR, self->count * 2 * GUARD_SECTORS);
+	disk_lay(disk, START_SECTOR, self->count * 2 * GUARD_SECTORS * SECTOR, SALT);
 	for (unsigned i = 0; i < self->count; i++)
 		segments[i] = (struct segment){ START_SECTOR + (uint64_t)i * 2 * GUARD_SECTORS, GUARD_SECTORS, 0 };
 	guest_create(&guest, &options);
@@ -360,7 +348,7 @@ static void run_large_blocks(const struct disk *unused, const struct check_case 
 		refusal.bad = (struct segment){ 4, 8, 0 };
 		send_refusal(&guest, &nullb.disk, &refusal, VIRTIO_BLK_S_IOERR);
 	}
-	fill(&nullb.disk, START_SECTOR - GUARD_SECTORS, good.sectors + 2 * GUARD_SECTORS);
+	disk_lay(&nullb.disk, START_SECTOR - GUARD_SECTORS, (good.sectors + 2 * GUARD_SECTORS) * SECTOR, SALT);
 	run_segments(&guest, &(struct request_shape){ .type = VIRTIO_BLK_T_DISCARD, .bytes = sizeof(good) }, &good,
 		     VIRTIO_BLK_S_OK);
 	expect_zeroed(&nullb.disk, START_SECTOR, good.sectors);

@@ -50,17 +50,6 @@ static uint8_t answer_of(struct guest *guest, const struct request_shape *shape,
 	return request.status;
 }
 
-static void lay(const struct disk *disk, uint64_t sector, uint32_t bytes, unsigned salt)
-{
-	char *data = malloc(bytes);
-
-	if (!data)
-		fail("out of memory");
-	pattern_fill(data, bytes, sector, salt);
-	disk_write(disk, sector * SECTOR, data, bytes);
-	free(data);
-}
-
 /* Reads and writes of many lengths round the sectors that fail: an error for those that touch them, and only those. */
 static void run_bad_sectors(const struct disk *unused, const struct check_case *self)
 {
@@ -95,7 +84,7 @@ static void run_bad_sectors(const struct disk *unused, const struct check_case *
 
 			at("%s of %u sectors at %lld from the bad ones", out ? "write" : "read", length,
 			   (long long)first);
-			lay(&disk, shape.sector, shape.bytes, SALT);
+			disk_lay(&disk, shape.sector, shape.bytes, SALT);
 			status = answer_of(&guest, &shape, SALT);
 			if (status != wanted)
 				fail("expected status %s, saw %s", request_status_name(wanted),
@@ -158,7 +147,7 @@ static void run_swap(const struct disk *unused, const struct check_case *self)
 	disk_scratch(&disk);
 	good = part("linear", &disk, 0, disk.bytes / SECTOR);
 	bad = part("error", &disk, 0, disk.bytes / SECTOR);
-	lay(&disk, BAD_SECTOR, BYTES, SALT);
+	disk_lay(&disk, BAD_SECTOR, BYTES, SALT);
 	mapper_create(&mapper, "swap", &good, 1);
 	guest_create(&guest, &self->options);
 	guest_attach(&guest, mapper.fd);
@@ -214,7 +203,7 @@ static void run_loop_detached(const struct disk *unused, const struct check_case
 
 	(void)unused;
 	disk_scratch(&disk);
-	lay(&disk, BAD_SECTOR, BYTES, SALT);
+	disk_lay(&disk, BAD_SECTOR, BYTES, SALT);
 	if (self->count)
 		other = disk_open(&disk, O_RDONLY);
 	guest_create(&guest, &self->options);

@@ -6,54 +6,29 @@
 #include <linux/fs.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/swap.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "files.h"
 #include "limits.h"
 #include "suite.h"
 
 #define FEATURE(bit) (1ull << (bit))
 #define ODD_BYTES (1024 * 1024 + 700)
 #define THAW_SECONDS 60
+#define FILE_BYTES (1024 * 1024)
+#define GROWN_BYTES 65536
+#define SALT 81u
 #define SWAP_BYTES (1024 * 1024)
-
-static int memory_file(off_t bytes)
-{
-	int fd = memfd_create("vhost-blk-check-file", MFD_CLOEXEC);
-
-	if (fd < 0 || ftruncate(fd, bytes))
-		fail_errno("can not make a file in memory");
-	return fd;
-}
-
-static void transfer(struct guest *guest, uint32_t type, uint64_t sector, uint32_t bytes, uint8_t status)
-{
-	struct request request;
-
-	request_build(&request, &guest->memory,
-		      &(struct request_shape){ .type = type, .sector = sector, .bytes = bytes });
-	request_run(&request, guest, 0);
-	request_expect(&request, status);
-	request_free(&request);
-}
-
-static off_t size_of(int fd)
-{
-	struct stat stat;
-
-	if (fstat(fd, &stat))
-		fail_errno("fstat");
-	return stat.st_size;
-}
 
 /* A size that is no multiple of a sector: what is left over is not part of the disk, and nothing makes it grow. */
 static void run_odd_size(const struct disk *unused, const struct check_case *self)
 {
-	int fd = memory_file(ODD_BYTES);
+	int fd = memory_file(ODD_BYTES, 0);
 	uint64_t end = ODD_BYTES / SECTOR;
 	struct vhost_blk_limits limits;
 	struct guest guest;
@@ -76,7 +51,7 @@ static void run_odd_size(const struct disk *unused, const struct check_case *sel
 
 static void run_cut(const struct disk *unused, const struct check_case *self)
 {
-	int fd = memory_file(1024 * 1024);
+	int fd = memory_file(1024 * 1024, 0);
 	struct guest guest;
 
 	(void)unused;
@@ -94,40 +69,44 @@ static void run_cut(const struct disk *unused, const struct check_case *self)
 	close(fd);
 }
 
-static void expect_not_blk(const struct guest *guest, const char *what, int fd)
+/* What a file grows by is told, and can be written; a file system of the user's, or one in memory. */
+static void run_grown(const struct disk *disk, const struct check_case *self)
 {
-	if (fd < 0)
-		fail_errno("%s can not be opened", what);
-	if (!guest_set_backend(guest, 0, fd))
-		fail("%s: expected ENOTBLK, saw success", what);
-	if (errno != ENOTBLK)
-		fail("%s: expected ENOTBLK, saw %s", what, strerror(errno));
-	close(fd);
-}
-
-static void run_not_disks(const struct disk *unused, const struct check_case *self)
-{
-	int fd = memory_file(1024 * 1024);
+	int fd = disk->file ? dup(disk->fd) : memory_file(FILE_BYTES, 0), call = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	off_t before = size_of(fd), grown = before + GROWN_BYTES;
+	char data[GROWN_BYTES], saw[GROWN_BYTES];
+	struct vhost_blk_limits limits;
+	struct request request;
 	struct guest guest;
 
-	(void)unused;
 	guest_create(&guest, &self->options);
-	expect_not_blk(&guest, "a file of /proc", open("/proc/self/comm", O_RDWR | O_CLOEXEC));
-	expect_not_blk(&guest, "a file of /sys", open("/sys/kernel/uevent_seqnum", O_RDONLY | O_CLOEXEC));
-	expect_not_blk(&guest, "a folder", open("/", O_RDONLY | O_CLOEXEC | O_DIRECTORY));
-	if (fcntl(fd, F_SETFL, O_APPEND))
-		fail_errno("F_SETFL");
-	expect_not_blk(&guest, "a descriptor that appends", dup(fd));
-	/* Also when it begins to later on, a write goes where the guest says. */
-	if (fcntl(fd, F_SETFL, 0))
-		fail_errno("F_SETFL");
+	if (ioctl(guest.vhost, VHOST_BLK_SET_CONFIG_CALL, &call))
+		fail_errno("VHOST_BLK_SET_CONFIG_CALL");
 	guest_attach(&guest, fd);
-	if (fcntl(fd, F_SETFL, O_APPEND))
-		fail_errno("F_SETFL");
-	transfer(&guest, VIRTIO_BLK_T_OUT, 8, 4096, VIRTIO_BLK_S_OK);
-	if (size_of(fd) != 1024 * 1024)
-		fail("expected the file to keep its size, saw %lld bytes", (long long)size_of(fd));
+	transfer(&guest, VIRTIO_BLK_T_OUT, (uint64_t)before / SECTOR, SECTOR, VIRTIO_BLK_S_IOERR);
+	if (ftruncate(fd, grown))
+		fail_errno("ftruncate");
+	if (!resize_signalled(call, RESIZE_MS))
+		fail("file grown: expected a signal within %d ms, saw none", RESIZE_MS);
+	limits_get(&guest, -1, &limits);
+	if (limits.capacity != (uint64_t)grown / SECTOR)
+		fail("expected %lld sectors, saw %llu", (long long)grown / SECTOR, (unsigned long long)limits.capacity);
+	request_build(&request, &guest.memory,
+		      &(struct request_shape){ .type = VIRTIO_BLK_T_OUT, .bytes = GROWN_BYTES,
+					       .sector = (uint64_t)before / SECTOR });
+	pattern_fill(data, sizeof(data), (uint64_t)before / SECTOR, SALT);
+	request_set_data(&request, &guest.memory, data, sizeof(data));
+	request_run(&request, &guest, 0);
+	request_expect(&request, VIRTIO_BLK_S_OK);
+	request_free(&request);
+	if (pread(fd, saw, sizeof(saw), before) != (ssize_t)sizeof(saw))
+		fail_errno("can not read what the file grew by");
+	pattern_expect("grown part", saw, sizeof(saw), (uint64_t)before / SECTOR, SALT);
+	transfer(&guest, VIRTIO_BLK_T_OUT, (uint64_t)grown / SECTOR, SECTOR, VIRTIO_BLK_S_IOERR);
 	guest_close(&guest);
+	if (ftruncate(fd, before))
+		fail_errno("ftruncate");
+	close(call);
 	close(fd);
 }
 
@@ -307,7 +286,7 @@ void suite_add_file_backend(struct suite *suite)
 
 	suite_add(suite, GROUP_FULL, run_odd_size, "file whose size is no multiple of a sector");
 	suite_add(suite, GROUP_FULL, run_cut, "file that is cut while it is a disk");
-	suite_add(suite, GROUP_FULL, run_not_disks, "files that are no disks refused");
+	suite_add(suite, GROUP_FULL, run_grown, "file that grows while it is a disk");
 	suite_add(suite, GROUP_FULL, run_space, "file gives space back");
 	suite_add(suite, GROUP_FULL, run_flushes, "100 flushes at once")->count = 100;
 	suite_set_row(suite, first, ROW_FILE);

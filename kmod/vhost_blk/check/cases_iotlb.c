@@ -9,40 +9,15 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "hostile.h"
 #include "iommu.h"
+#include "owner.h"
 #include "suite.h"
 
 #define SALT 41u
-#define DATA_AT (DATA_GPA + 8 * MIB)
-
-/* A guest whose memory table is empty, so that only messages can say where anything is. */
-static void create(struct guest *guest, struct iommu *iommu, const struct check_case *self)
-{
-	struct guest_options options = self->options;
-	struct vhost_memory empty = { 0 };
-
-	options.features = ACCESS_PLATFORM;
-	guest_create(guest, &options);
-	if (ioctl(guest->vhost, VHOST_SET_MEM_TABLE, &empty))
-		fail_errno("VHOST_SET_MEM_TABLE without a region");
-	iommu_init(iommu, guest);
-}
-
-/* The rings, header, status: all but data. */
-static void map_rings(const struct iommu *iommu)
-{
-	const struct guest *guest = iommu->guest;
-	char *rings = guest->memory.region[0].hva;
-
-	iommu_update(guest, (uintptr_t)rings, RING_BYTES, rings, VHOST_ACCESS_RW);
-	iommu_update(guest, RING_GPA, RING_BYTES, rings, VHOST_ACCESS_RO);
-	iommu_update(guest, DATA_GPA, DATA_AT - DATA_GPA, guest->memory.region[1].hva, VHOST_ACCESS_RW);
-}
+#define DATA_AT IOMMU_DATA
 
 static char *data_at(const struct guest *guest, uint64_t gpa)
 {
@@ -82,7 +57,7 @@ static void run_misses(const struct disk *disk, const struct check_case *self)
 
 	if (!data)
 		fail("out of memory");
-	create(&guest, &iommu, self);
+	iommu_create(&iommu, &guest, &self->options);
 	if (ioctl(guest.vhost, VHOST_SET_BACKEND_FEATURES, &backend))
 		fail_errno("VHOST_SET_BACKEND_FEATURES");
 	iommu_begin(&iommu);
@@ -124,8 +99,8 @@ static void run_parked(const struct disk *disk, const struct check_case *self)
 	struct guest guest;
 	char page[64];
 
-	create(&guest, &iommu, self);
-	map_rings(&iommu);
+	iommu_create(&iommu, &guest, &self->options);
+	iommu_map_rings(&iommu);
 	if (fcntl(guest.vhost, F_SETFL, O_RDWR | O_NONBLOCK))
 		fail_errno("O_NONBLOCK");
 	guest_attach(&guest, disk->fd);
@@ -165,9 +140,7 @@ static void run_denied(const struct disk *disk, const struct check_case *self)
 	struct iommu iommu;
 	struct guest guest;
 
-	create(&guest, &iommu, self);
-	map_rings(&iommu);
-	guest_attach(&guest, disk->fd);
+	iommu_start(&iommu, &guest, &self->options, disk->fd);
 	pattern_fill(before, sizeof(before), 8, SALT);
 	disk_write(disk, 8 * SECTOR, before, sizeof(before));
 	memset(data_at(&guest, DATA_AT), 0x5a, IOMMU_PAGE);
@@ -197,8 +170,8 @@ static void run_denied_ring(const struct disk *disk, const struct check_case *se
 	struct iommu iommu;
 	struct guest guest;
 
-	create(&guest, &iommu, self);
-	map_rings(&iommu);
+	iommu_create(&iommu, &guest, &self->options);
+	iommu_map_rings(&iommu);
 	build(&request, &guest, VIRTIO_BLK_T_IN, 8, DATA_AT);
 	if (self->count == 0) {
 		/* A translation that overlaps another takes its place as a whole: the header's must be given anew. */
@@ -229,9 +202,7 @@ static void run_invalidate(const struct disk *disk, const struct check_case *sel
 	struct iommu iommu;
 	struct guest guest;
 
-	create(&guest, &iommu, self);
-	map_rings(&iommu);
-	guest_attach(&guest, disk->fd);
+	iommu_start(&iommu, &guest, &self->options, disk->fd);
 	pattern_fill(expected, sizeof(expected), 8, SALT);
 	disk_write(disk, 8 * SECTOR, expected, sizeof(expected));
 	for (unsigned i = 0; i < self->count; i++) {
@@ -268,90 +239,6 @@ static void run_invalidate(const struct disk *disk, const struct check_case *sel
 	guest_close(&guest);
 }
 
-#define FLYING 64u
-#define FLYING_BYTES 65536u
-
-static void submit_many(struct request *requests, struct guest *guest, uint64_t gpa)
-{
-	for (unsigned i = 0; i < FLYING; i++) {
-		request_build(&requests[i], &guest->memory,
-			      &(struct request_shape){ .type = VIRTIO_BLK_T_IN, .bytes = FLYING_BYTES, .sector = 8 * i,
-						       .indirect = true, .misalign = i % 3 == 0 ? 8 : 0 });
-		/* The table that the device reads is written by request_add(). */
-		requests[i].spans[1].gpa = gpa + i * (FLYING_BYTES + 512) + (i % 3 == 0 ? 8 : 0);
-		request_add(&requests[i], &guest->ring[0], &guest->memory);
-	}
-	ring_kick_always(&guest->ring[0]);
-}
-
-/* Data of requests in flight is taken away: when that has been taken note of, nothing is written there any more. */
-static void run_invalidate_in_flight(const struct disk *disk, const struct check_case *self)
-{
-	const size_t bytes = FLYING * (FLYING_BYTES + 512);
-	struct request requests[FLYING];
-	unsigned answered = 0;
-	struct iommu iommu;
-	struct guest guest;
-	char *place;
-
-	create(&guest, &iommu, self);
-	map_rings(&iommu);
-	guest_attach(&guest, disk->fd);
-	place = memory_at(&guest.memory, DATA_AT, bytes);
-	iommu_update(&guest, DATA_AT, bytes, place, VHOST_ACCESS_RW);
-	submit_many(requests, &guest, DATA_AT);
-	iommu_invalidate(&guest, DATA_AT, bytes);
-	memset(place, 0x5a, bytes);
-	/* Those that are left wait for a translation, which is at another place. */
-	iommu_update(&guest, DATA_AT, bytes, memory_at(&guest.memory, DATA_AT + bytes, bytes), VHOST_ACCESS_RW);
-	while (answered < FLYING) {
-		ring_wait(&guest.ring[0]);
-		for (struct request *one; (one = request_pop(&guest.ring[0], &guest.memory)); answered++)
-			request_expect(one, VIRTIO_BLK_S_OK);
-	}
-	guest_detach(&guest);
-	for (size_t i = 0; i < bytes; i++)
-		if (place[i] != 0x5a)
-			fail("expected nothing to be written after the invalidation, saw byte %zu of it", i);
-	guest_close(&guest);
-}
-
-/* Everything is taken away with requests in flight, ring included; nothing waits for itself, and no answer is lost. */
-static void run_invalidate_all(const struct disk *disk, const struct check_case *self)
-{
-	struct request requests[FLYING];
-	unsigned answered = 0;
-	struct iommu iommu;
-	struct guest guest;
-
-	create(&guest, &iommu, self);
-	iommu_map_all(&iommu, VHOST_ACCESS_RW);
-	guest_attach(&guest, disk->fd);
-	for (unsigned round = 0; round < self->count; round++) {
-		answered = 0;
-		submit_many(requests, &guest, DATA_AT);
-		for (unsigned i = 0; i < 3; i++) {
-			iommu_invalidate(&guest, 0, UINT64_MAX);
-			if (i % 2)
-				continue;
-			iommu_map_all(&iommu, VHOST_ACCESS_RW);
-		}
-		iommu_invalidate(&guest, 0, UINT64_MAX);
-		iommu_map_all(&iommu, VHOST_ACCESS_RW);
-		while (answered < FLYING) {
-			ring_wait(&guest.ring[0]);
-			for (struct request *one; (one = request_pop(&guest.ring[0], &guest.memory)); answered++) {
-				request_expect(one, VIRTIO_BLK_S_OK);
-				request_free(one);
-			}
-		}
-		memory_data_reset(&guest.memory);
-	}
-	if (guest_stop_queue(&guest, 0) != self->count * FLYING)
-		fail("expected all requests to be counted, saw another base");
-	guest_close(&guest);
-}
-
 /* The driver's ring is contiguous for it alone: each page is elsewhere. */
 static void run_scattered_ring(const struct disk *disk, const struct check_case *self)
 {
@@ -364,7 +251,7 @@ static void run_scattered_ring(const struct disk *disk, const struct check_case 
 
 	if (!expected)
 		fail("out of memory");
-	create(&guest, &iommu, self);
+	iommu_create(&iommu, &guest, &self->options);
 	hva = guest.memory.region[0].hva;
 	view = mmap(NULL, PAGES * IOMMU_PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (view == MAP_FAILED)
@@ -413,39 +300,25 @@ static void run_scattered_ring(const struct disk *disk, const struct check_case 
 
 enum { STOP_BASE, STOP_DETACH, STOP_CLOSE, STOP_RESET, STOP_KILL, STOP_WAYS };
 
-static _Noreturn void be_killed(const struct disk *disk, const struct check_case *self)
+struct parked {
+	const struct disk *disk;
+	const struct check_case *self;
+};
+
+static void own_parked(void *argument)
 {
+	const struct parked *parked = argument;
 	struct request request;
 	struct iommu iommu;
 	struct guest guest;
 
-	create(&guest, &iommu, self);
-	map_rings(&iommu);
-	guest_attach(&guest, disk->fd);
+	iommu_start(&iommu, &guest, &parked->self->options, parked->disk->fd);
 	build(&request, &guest, VIRTIO_BLK_T_IN, 8, DATA_AT);
 	submit(&request, &guest, 0);
 	iommu_expect_miss(&guest, DATA_AT, VHOST_ACCESS_WO);
-	raise(SIGKILL);
-	_exit(1);
-}
-
-static void expect_killed(const struct disk *disk, const struct check_case *self)
-{
-	pid_t pid = fork();
-	int status;
-
-	if (pid < 0)
-		fail_errno("fork");
-	if (pid == 0)
-		be_killed(disk, self);
-	for (unsigned waited = 0; waitpid(pid, &status, WNOHANG) != pid; waited++) {
-		if (waited == 12000)
-			fail("expected the killed owner to end, saw it stuck in the kernel after 60 s");
-		nanosleep(&(struct timespec){ 0, 5000000 }, NULL);
-	}
-	/* It ended by itself: it has said why as this case's verdict. */
-	if (!WIFSIGNALED(status))
-		_exit(0);
+	owner_ready();
+	for (;;)
+		pause();
 }
 
 /* A virtqueue that waits for a translation is stopped; the request is in the ring still, and taken after a start. */
@@ -457,13 +330,14 @@ static void run_stop_parked(const struct disk *disk, const struct check_case *se
 	uint16_t base = 0;
 
 	if (self->count == STOP_KILL) {
-		expect_killed(disk, self);
+		pid_t pid = owner_start(own_parked, &(struct parked){ disk, self });
+
+		kill(pid, SIGKILL);
+		owner_expect_gone(pid);
 		hostile_expect_good_device(disk);
 		return;
 	}
-	create(&guest, &iommu, self);
-	map_rings(&iommu);
-	guest_attach(&guest, disk->fd);
+	iommu_start(&iommu, &guest, &self->options, disk->fd);
 	build(&request, &guest, VIRTIO_BLK_T_IN, 8, DATA_AT);
 	submit(&request, &guest, 0);
 	iommu_expect_miss(&guest, DATA_AT, VHOST_ACCESS_WO);
@@ -510,10 +384,6 @@ void suite_add_iotlb(struct suite *suite)
 		suite_add(suite, GROUP_HOSTILE, run_denied_ring, "iotlb: %s may not be accessed", denied[i])->count = i;
 	added = suite_add(suite, GROUP_FULL | GROUP_QUICK, run_invalidate, "iotlb: no access after an invalidation");
 	added->count = 20;
-	added = suite_add(suite, GROUP_FULL | GROUP_QUICK, run_invalidate_in_flight,
-			  "iotlb: data invalidated in flight");
-	added = suite_add(suite, GROUP_FULL | GROUP_QUICK, run_invalidate_all, "iotlb: all invalidated in flight");
-	added->count = 5;
 	added = suite_add(suite, GROUP_FULL, run_scattered_ring, "iotlb: ring in scattered pages");
 	added->options = (struct guest_options){ .num = 1024, .base = 65000, .event_idx = true };
 	for (unsigned i = 0; i < STOP_WAYS; i++) {

@@ -8,17 +8,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "expect.h"
 #include "hostile.h"
 #include "iommu.h"
 #include "suite.h"
-
-static void expect_refusal(const char *what, long result, int wanted)
-{
-	if (result >= 0)
-		fail("%s: expected an error, saw success", what);
-	if (errno != wanted)
-		fail("%s: expected \"%s\", saw \"%s\"", what, strerror(wanted), strerror(errno));
-}
 
 static void create(struct guest *guest, const struct check_case *self)
 {
@@ -61,31 +54,31 @@ static void run_bad_messages(const struct disk *disk, const struct check_case *s
 	int status;
 
 	guest_create(&guest, &self->options);
-	expect_refusal("message without the feature", iommu_send(&guest, VHOST_IOTLB_MSG_V2, &good), EFAULT);
+	expect_errno("message without the feature", iommu_send(&guest, VHOST_IOTLB_MSG_V2, &good), EFAULT);
 	guest_close(&guest);
 	create(&guest, self);
 	if (ioctl(guest.vhost, VHOST_GET_BACKEND_FEATURES, &offered) || offered != features)
 		fail("expected backend features %#llx, saw %#llx", (unsigned long long)features,
 		     (unsigned long long)offered);
-	expect_refusal("unknown backend feature", ioctl(guest.vhost, VHOST_SET_BACKEND_FEATURES, &unknown), EOPNOTSUPP);
+	expect_errno("unknown backend feature", ioctl(guest.vhost, VHOST_SET_BACKEND_FEATURES, &unknown), EOPNOTSUPP);
 	for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		struct vhost_iotlb_msg message = { bad[i].iova, bad[i].size, bad[i].uaddr, bad[i].perm, bad[i].type };
 
 		for (uint32_t type = VHOST_IOTLB_MSG; type <= VHOST_IOTLB_MSG_V2; type++)
-			expect_refusal(bad[i].what, iommu_send(&guest, type, &message), bad[i].wanted);
+			expect_errno(bad[i].what, iommu_send(&guest, type, &message), bad[i].wanted);
 	}
-	expect_refusal("message of type 0", iommu_send(&guest, 0, &good), EINVAL);
-	expect_refusal("message of type 3", iommu_send(&guest, 3, &good), EINVAL);
-	expect_refusal("short message", write(guest.vhost, page, 8), EINVAL);
-	expect_refusal("message at a bad address", write(guest.vhost, bad_address, 72), EFAULT);
-	expect_refusal("read without room", read(guest.vhost, page, 71), EINVAL);
+	expect_errno("message of type 0", iommu_send(&guest, 0, &good), EINVAL);
+	expect_errno("message of type 3", iommu_send(&guest, 3, &good), EINVAL);
+	expect_errno("short message", write(guest.vhost, page, 8), EINVAL);
+	expect_errno("message at a bad address", write(guest.vhost, bad_address, 72), EFAULT);
+	expect_errno("read without room", read(guest.vhost, page, 71), EINVAL);
 	pid = fork();
 	if (pid < 0)
 		fail_errno("fork");
 	if (pid == 0) {
-		expect_refusal("message of a process that is not the owner",
+		expect_errno("message of a process that is not the owner",
 			       iommu_send(&guest, VHOST_IOTLB_MSG_V2, &good), EPERM);
-		expect_refusal("read of a process that is not the owner", read(guest.vhost, page, 72), EPERM);
+		expect_errno("read of a process that is not the owner", read(guest.vhost, page, 72), EPERM);
 		_exit(9);
 	}
 	if (waitpid(pid, &status, 0) != pid)

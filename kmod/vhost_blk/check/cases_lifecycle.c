@@ -7,12 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "hostile.h"
+#include "owner.h"
 #include "suite.h"
 
 #define IN_FLIGHT 64u
@@ -155,67 +154,45 @@ static void run_reset_owner(const struct disk *disk, const struct check_case *se
 	guest_close(&guest);
 }
 
+struct busy_owner {
+	const struct disk *disk;
+	const struct guest_options *options;
+};
+
 /* Takes and forgets answers for ever, with the queue always full; ended by a signal. */
-static _Noreturn void owner(const struct disk *disk, const struct check_case *self, int ready)
+static void own(void *argument)
 {
+	const struct busy_owner *owner = argument;
 	struct request request;
 	struct guest guest;
 	uint32_t len;
 
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	guest_create(&guest, &self->options);
-	guest_attach(&guest, disk->fd);
+	guest_create(&guest, owner->options);
+	guest_attach(&guest, owner->disk->fd);
 	request_build(&request, &guest.memory,
 		      &(struct request_shape){ .type = VIRTIO_BLK_T_OUT, .sector = 16384, .bytes = BIG_BYTES });
 	for (bool first = true;; first = false) {
 		while (guest.ring[0].free_count >= 3)
 			request_add(&request, &guest.ring[0], &guest.memory);
 		ring_kick(&guest.ring[0]);
-		if (first && write(ready, "r", 1) != 1)
-			_exit(1);
+		if (first)
+			owner_ready();
 		ring_wait(&guest.ring[0]);
 		while (ring_pop(&guest.ring[0], &len))
 			;
 	}
 }
 
-static void expect_gone(pid_t pid)
-{
-	struct timespec nap = { 0, 5000000 };
-
-	for (unsigned waited = 0; waited < 12000; waited++) {
-		if (waitpid(pid, NULL, WNOHANG) == pid)
-			return;
-		nanosleep(&nap, NULL);
-	}
-	fail("expected the killed owner to end, saw it stuck in the kernel after 60 s");
-}
-
 static void run_kill_owner(const struct disk *disk, const struct check_case *self)
 {
-	for (unsigned i = 0; i < self->count; i++) {
-		struct timespec nap = { 0, (long)i * 3000000 };
-		int ready[2];
-		char byte;
-		pid_t pid;
+	struct busy_owner owner = { disk, &self->options };
 
-		if (pipe(ready))
-			fail_errno("pipe");
-		pid = fork();
-		if (pid < 0)
-			fail_errno("fork");
-		if (pid == 0) {
-			close(ready[0]);
-			owner(disk, self, ready[1]);
-		}
-		close(ready[1]);
-		/* No byte: the owner ended before its device ran, and has said why as this case's verdict. */
-		if (read(ready[0], &byte, 1) != 1)
-			_exit(0);
-		close(ready[0]);
-		nanosleep(&nap, NULL);
+	for (unsigned i = 0; i < self->count; i++) {
+		pid_t pid = owner_start(own, &owner);
+
+		nanosleep(&(struct timespec){ 0, (long)i * 3000000 }, NULL);
 		kill(pid, SIGKILL);
-		expect_gone(pid);
+		owner_expect_gone(pid);
 	}
 	hostile_expect_good_device(disk);
 }
@@ -239,7 +216,7 @@ static void run_inherited(const struct disk *disk, const struct check_case *self
 			fail("ioctl of a process that is not the owner: expected EPERM, saw %s", strerror(errno));
 		_exit(0);
 	}
-	expect_gone(pid);
+	owner_expect_gone(pid);
 	drain_queue(&guest);
 	read_once(&guest, 0);
 	guest_close(&guest);

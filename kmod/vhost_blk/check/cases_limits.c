@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <linux/loop.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "expect.h"
 #include "limits.h"
 #include "nullb.h"
 #include "suite.h"
@@ -21,8 +21,6 @@
 #define FEATURE(bit) (1ull << (bit))
 #define F_SECURE_ERASE 16
 
-/* How long a resize may take to be noticed: it is looked for each second, on a machine that may be slow. */
-#define RESIZE_MS 20000
 /* Long enough for two looks. */
 #define QUIET_MS 2500
 
@@ -30,14 +28,6 @@ static void expect_number(const char *what, uint64_t expected, uint64_t saw)
 {
 	if (expected != saw)
 		fail("%s: expected %llu, saw %llu", what, (unsigned long long)expected, (unsigned long long)saw);
-}
-
-static void expect_errno(const char *what, int result, int expected)
-{
-	if (!result)
-		fail("%s: expected %s, saw success", what, strerror(expected));
-	if (errno != expected)
-		fail("%s: expected %s, saw %s", what, strerror(expected), strerror(errno));
 }
 
 static void expect_flag(const char *what, const struct vhost_blk_limits *limits, uint32_t flag, bool expected)
@@ -226,6 +216,7 @@ static void run_sizes(const struct disk *disk, const struct check_case *self)
 	guest_open(&guest);
 	expect_errno("size 0", get_sized(&guest, &limits, 0, disk->fd), EINVAL);
 	expect_errno("size 7", get_sized(&guest, &limits, 7, disk->fd), EINVAL);
+	expect_errno("no structure", ioctl(guest.vhost, VHOST_BLK_GET_LIMITS, NULL), EFAULT);
 	if (get_sized(&guest, &limits, 24, disk->fd))
 		fail_errno("VHOST_BLK_GET_LIMITS of 24 bytes");
 	expect_number("size told", 24, limits.size);
@@ -383,6 +374,11 @@ static void run_write_cache(const struct disk *unused, const struct check_case *
 	set_cache(&guest, 1);
 	expect_flushes(&guest, &disk, "cache on", false);
 	expect_errno("SET_WRITE_CACHE 2", ioctl(guest.vhost, VHOST_BLK_SET_WRITE_CACHE, &bad), EINVAL);
+	bad = -1;
+	expect_errno("SET_WRITE_CACHE -1", ioctl(guest.vhost, VHOST_BLK_SET_WRITE_CACHE, &bad), EINVAL);
+	expect_errno("SET_WRITE_CACHE of nothing", ioctl(guest.vhost, VHOST_BLK_SET_WRITE_CACHE, NULL), EFAULT);
+	/* None of them has changed it. */
+	expect_flushes(&guest, &disk, "cache on", false);
 	guest_close(&guest);
 	options.features = FEATURE(VIRTIO_BLK_F_WRITE_ZEROES);
 	options.no_flush = true;
@@ -397,15 +393,6 @@ static void set_call(const struct guest *guest, int fd)
 {
 	if (ioctl(guest->vhost, VHOST_BLK_SET_CONFIG_CALL, &fd))
 		fail_errno("VHOST_BLK_SET_CONFIG_CALL %d", fd);
-}
-
-/* Takes the signals that come within @ms; whether there were any. */
-static bool signalled(int fd, int ms)
-{
-	struct pollfd wait_for = { .fd = fd, .events = POLLIN };
-	uint64_t count;
-
-	return poll(&wait_for, 1, ms) > 0 && read(fd, &count, sizeof(count)) == sizeof(count);
 }
 
 static void resize(const struct disk *disk, uint64_t bytes)
@@ -453,25 +440,25 @@ static void run_resize(const struct disk *given, const struct check_case *self)
 	expect_errno("config call to a disk", ioctl(guest.vhost, VHOST_BLK_SET_CONFIG_CALL, &bad), EINVAL);
 	set_call(&guest, call);
 	guest_attach(&guest, disk.fd);
-	if (signalled(call, QUIET_MS))
+	if (resize_signalled(call, QUIET_MS))
 		fail("expected no signal for a disk that is attached, saw one");
 	resize(&disk, 2 * SCRATCH_BYTES);
-	if (!signalled(call, RESIZE_MS))
+	if (!resize_signalled(call, RESIZE_MS))
 		fail("disk grown: expected a signal within %d ms, saw none", RESIZE_MS);
 	expect_capacity(&guest, 2 * SCRATCH_BYTES);
 	resize(&disk, SCRATCH_BYTES);
 	expect_capacity(&guest, SCRATCH_BYTES);
 	/* It may have been noticed before it was asked for. */
-	signalled(call, 0);
-	if (signalled(call, QUIET_MS))
+	resize_signalled(call, 0);
+	if (resize_signalled(call, QUIET_MS))
 		fail("expected no signal for what has been asked for, saw one");
 	resize(&disk, SCRATCH_BYTES / 2);
 	read_behind(&guest, SCRATCH_BYTES / 2);
-	if (!signalled(call, RESIZE_MS))
+	if (!resize_signalled(call, RESIZE_MS))
 		fail("disk cut: expected a signal within %d ms, saw none", RESIZE_MS);
 	set_call(&guest, -1);
 	resize(&disk, SCRATCH_BYTES);
-	if (signalled(call, QUIET_MS))
+	if (resize_signalled(call, QUIET_MS))
 		fail("expected no signal after the eventfd was taken back, saw one");
 	/* Closing with a look pending must leave nothing behind. */
 	set_call(&guest, call);

@@ -112,20 +112,9 @@ static bool is_range(const struct combination *one)
 	}
 }
 
-/* Bytes of the request itself, which for a range are the segments that tell of it. */
 static uint32_t body(const struct combination *one)
 {
-	switch (kinds[one->kind].type) {
-	case VIRTIO_BLK_T_FLUSH:
-		return 0;
-	case VIRTIO_BLK_T_GET_ID:
-		return VIRTIO_BLK_ID_BYTES;
-	case VIRTIO_BLK_T_IN:
-	case VIRTIO_BLK_T_OUT:
-		return one->bytes;
-	default:
-		return one->segments * sizeof(struct virtio_blk_discard_write_zeroes);
-	}
+	return request_body(kinds[one->kind].type, one->bytes, one->segments);
 }
 
 static unsigned pieces(const struct combination *one)

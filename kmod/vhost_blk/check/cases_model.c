@@ -109,21 +109,6 @@ static bool begin(struct mix *mix, struct running *running, uint32_t type)
 	return false;
 }
 
-static uint32_t body(const struct running *running, uint32_t type)
-{
-	switch (type) {
-	case VIRTIO_BLK_T_FLUSH:
-		return 0;
-	case VIRTIO_BLK_T_GET_ID:
-		return VIRTIO_BLK_ID_BYTES;
-	case VIRTIO_BLK_T_IN:
-	case VIRTIO_BLK_T_OUT:
-		return running->range[0].sectors * SECTOR;
-	default:
-		return running->nr_ranges * sizeof(struct virtio_blk_discard_write_zeroes);
-	}
-}
-
 static void set_data(struct mix *mix, struct request *request, const struct running *running)
 {
 	struct virtio_blk_discard_write_zeroes ranges[MAX_RANGES];
@@ -178,7 +163,8 @@ static bool submit(struct mix *mix)
 	if (!begin(mix, running, type))
 		return false;
 	running->salt = content_behind(mix, type);
-	shape = slots_shape(&mix->state, type, body(running, type));
+	shape = slots_shape(&mix->state, type,
+			    request_body(type, running->range[0].sectors * SECTOR, running->nr_ranges));
 	ring = &mix->guest.ring[chance_below(&mix->state, mix->guest.queues)];
 	request = slots_build(&mix->slots, (unsigned)slot, &shape);
 	/* One that does not fit the ring now is as good in a table. */

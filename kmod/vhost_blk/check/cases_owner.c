@@ -8,12 +8,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "mapper.h"
+#include "owner.h"
 #include "suite.h"
 
 #define FIRST_SECTOR 4096u
@@ -48,16 +47,12 @@ static bool reads(unsigned i)
 /* The disk with the old data, slow to be read and written through @slow. */
 static void make_disk(struct takeover *takeover, unsigned ms)
 {
-	struct mapper_part part = { .target = "delay" };
-
 	disk_scratch(&takeover->disk);
 	for (unsigned i = 0; i < ALL; i++) {
 		pattern_fill(takeover->data, BYTES, sector_of(i), SALT_OLD);
 		disk_write(&takeover->disk, sector_of(i) * SECTOR, takeover->data, BYTES);
 	}
-	part.sectors = takeover->disk.bytes / SECTOR;
-	snprintf(part.parameters, sizeof(part.parameters), "%s 0 %u", takeover->disk.path, ms);
-	mapper_create(&takeover->slow, "slow", &part, 1);
+	mapper_delay(&takeover->slow, &takeover->disk, ms);
 }
 
 static void make_available(struct takeover *takeover, unsigned from, unsigned to)
@@ -77,39 +72,16 @@ static void make_available(struct takeover *takeover, unsigned from, unsigned to
 	}
 }
 
-static _Noreturn void own(struct takeover *takeover, int ready)
+static void own(void *argument)
 {
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	struct takeover *takeover = argument;
+
 	guest_adopt(&takeover->guest);
 	guest_attach(&takeover->guest, takeover->slow.fd);
 	ring_kick_always(&takeover->guest.ring[0]);
-	if (write(ready, "r", 1) != 1)
-		_exit(1);
+	owner_ready();
 	for (;;)
 		pause();
-}
-
-static pid_t start_owner(struct takeover *takeover)
-{
-	int ready[2];
-	char byte;
-	pid_t pid;
-
-	if (pipe(ready))
-		fail_errno("pipe");
-	pid = fork();
-	if (pid < 0)
-		fail_errno("fork");
-	if (pid == 0) {
-		close(ready[0]);
-		own(takeover, ready[1]);
-	}
-	close(ready[1]);
-	/* No byte: the owner ended before its device ran, and has said why as this case's verdict. */
-	if (read(ready[0], &byte, 1) != 1)
-		_exit(0);
-	close(ready[0]);
-	return pid;
 }
 
 static void nap(void)
@@ -129,16 +101,6 @@ static unsigned wait_for_flight(const struct takeover *takeover)
 		nap();
 	}
 	fail("expected requests in flight, saw %u", done.in_flight);
-}
-
-static void expect_gone(pid_t pid)
-{
-	for (unsigned waited = 0; waited < COMPLETION_MS; waited++) {
-		if (waitpid(pid, NULL, WNOHANG) == pid)
-			return;
-		nap();
-	}
-	fail("expected the killed owner to end, saw it stuck in the kernel after %d s", COMPLETION_MS / 1000);
 }
 
 /* What the disk did and what the ring tells, when the owner is gone. */
@@ -221,11 +183,11 @@ static unsigned kill_owner(struct takeover *takeover, const struct guest_options
 	close(takeover->guest.vhost);
 	takeover->base = options->base;
 	make_available(takeover, 0, BEFORE);
-	pid = start_owner(takeover);
+	pid = owner_start(own, takeover);
 	in_flight = wait_for_flight(takeover);
 	make_available(takeover, BEFORE, ALL);
 	kill(pid, SIGKILL);
-	expect_gone(pid);
+	owner_expect_gone(pid);
 	expect_published(takeover);
 	return in_flight;
 }

@@ -1,33 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Workers: their ioctls, which serves which queue, and queues that change to another one while requests are in flight. */
 #define _GNU_SOURCE
-#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/resource.h>
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
 #include "counters.h"
+#include "expect.h"
 #include "hostile.h"
+#include "known.h"
 #include "suite.h"
-
-#define READ_BYTES 4096u
-#define READ_SECTOR 4096u
-#define READ_SALT 0x3317
-
-static void expect_errno(const char *what, int result, int wanted)
-{
-	if (result >= 0)
-		fail("%s: expected \"%s\", saw success", what, strerror(wanted));
-	if (errno != wanted)
-		fail("%s: expected \"%s\", saw \"%s\"", what, strerror(wanted), strerror(errno));
-}
 
 static int new_worker(const struct guest *guest, unsigned *id)
 {
@@ -79,35 +66,6 @@ static void expect_worker(const struct guest *guest, unsigned queue, int wanted)
 		fail("queue %u: expected worker %d, saw %d", queue, wanted, id);
 }
 
-static void must(const char *what, int result)
-{
-	if (result)
-		fail_errno("%s", what);
-}
-
-/* Reads a block whose content is known. */
-static void prepare_read(const struct disk *disk, struct guest *guest, struct request *request)
-{
-	char data[READ_BYTES];
-
-	pattern_fill(data, sizeof(data), READ_SECTOR, READ_SALT);
-	disk_write(disk, (uint64_t)READ_SECTOR * SECTOR, data, sizeof(data));
-	request_build(request, &guest->memory, &(struct request_shape){
-			      .type = VIRTIO_BLK_T_IN, .bytes = READ_BYTES, .sector = READ_SECTOR });
-}
-
-static void read_known(struct guest *guest, struct request *request, unsigned queue)
-{
-	char data[READ_BYTES] = { 0 };
-
-	request_set_data(request, &guest->memory, data, sizeof(data));
-	request_aim(request, &guest->memory, READ_SECTOR);
-	request_run(request, guest, queue);
-	request_expect(request, VIRTIO_BLK_S_OK);
-	request_get_data(request, &guest->memory, data, sizeof(data));
-	pattern_expect("data read", data, sizeof(data), READ_SECTOR, READ_SALT);
-}
-
 static void run_ioctls(const struct disk *disk, const struct check_case *self)
 {
 	struct request request;
@@ -143,9 +101,9 @@ static void run_ioctls(const struct disk *disk, const struct check_case *self)
 	guest_attach(&guest, disk->fd);
 	expect_worker(&guest, 0, 1);
 	expect_worker(&guest, 1, 1);
-	prepare_read(disk, &guest, &request);
-	read_known(&guest, &request, 0);
-	read_known(&guest, &request, 1);
+	known_prepare(disk, &guest, &request);
+	known_read(&guest, &request, 0);
+	known_read(&guest, &request, 1);
 	expect_errno("FREE_WORKER of running queues", free_worker(&guest, 1), EBUSY);
 	guest_detach(&guest);
 	expect_errno("FREE_WORKER of stopped queues", free_worker(&guest, 1), EBUSY);
@@ -189,15 +147,6 @@ static unsigned count_workers(const struct guest *guest, unsigned *queues)
 	return used;
 }
 
-static void read_from_all(const struct disk *disk, struct guest *guest)
-{
-	struct request request;
-
-	prepare_read(disk, guest, &request);
-	for (unsigned i = 0; i < guest->queues; i++)
-		read_known(guest, &request, i);
-}
-
 static void run_ceiling(const struct disk *disk, const struct check_case *self)
 {
 	unsigned queues[VHOST_BLK_MAX_WORKERS], id;
@@ -215,14 +164,14 @@ static void run_ceiling(const struct disk *disk, const struct check_case *self)
 	must("SET_NWORKERS 3", set_nworkers(&guest, 3));
 	if (count_workers(&guest, queues) != 1)
 		fail("expected running queues to stay where they are, saw %u workers", count_workers(&guest, queues));
-	read_from_all(disk, &guest);
+	known_read_all(disk, &guest);
 	guest_detach(&guest);
 	expect_errno("SET_NWORKERS 2 of 3", set_nworkers(&guest, 2), EINVAL);
 	must("SET_NWORKERS 3 again", set_nworkers(&guest, 3));
 	guest_attach(&guest, disk->fd);
 	if (count_workers(&guest, queues) != 3 || queues[0] != 2 || queues[1] != 2 || queues[2] != 2)
 		fail("expected 2 queues for each of 3 workers, saw %u, %u, %u", queues[0], queues[1], queues[2]);
-	read_from_all(disk, &guest);
+	known_read_all(disk, &guest);
 	must("SET_NWORKERS 1000", set_nworkers(&guest, 1000));
 	expect_errno("a 65th worker", new_worker(&guest, &id), ENOSPC);
 	guest_close(&guest);
@@ -246,7 +195,7 @@ static void run_default(const struct disk *disk, const struct check_case *self)
 	for (unsigned id = 0; id < used; id++)
 		if (queues[id] < guest.queues / used || queues[id] > guest.queues / used + 1)
 			fail("worker %u: expected its share of %u queues, saw %u", id, guest.queues, queues[id]);
-	read_from_all(disk, &guest);
+	known_read_all(disk, &guest);
 	guest_close(&guest);
 	note("%u workers", used);
 }
@@ -265,7 +214,7 @@ static void *keep_busy(void *argument)
 	struct busy_queue *busy = argument;
 
 	while (!busy->stop) {
-		read_known(busy->guest, &busy->request, busy->queue);
+		known_read(busy->guest, &busy->request, busy->queue);
 		busy->reads++;
 	}
 	return NULL;
@@ -285,7 +234,7 @@ static void run_reattach(const struct disk *disk, const struct check_case *self)
 	for (unsigned i = 0; i < 2; i++) {
 		busy[i].guest = &guest;
 		busy[i].queue = i;
-		prepare_read(disk, &guest, &busy[i].request);
+		known_prepare(disk, &guest, &busy[i].request);
 	}
 	for (unsigned i = 0; i < 2; i++)
 		if (pthread_create(&threads[i], NULL, keep_busy, &busy[i]))
@@ -329,7 +278,7 @@ static void run_reattach_idle(const struct disk *disk, const struct check_case *
 	guest_attach(&guest, disk->fd);
 	expect_worker(&guest, 0, 0);
 	expect_worker(&guest, 1, 1);
-	read_from_all(disk, &guest);
+	known_read_all(disk, &guest);
 	guest_detach(&guest);
 	must("ATTACH behind the stop", attach_worker(&guest, 1, 0));
 	must("FREE_WORKER 1", free_worker(&guest, 1));
@@ -338,7 +287,7 @@ static void run_reattach_idle(const struct disk *disk, const struct check_case *
 	guest_attach(&guest, disk->fd);
 	expect_worker(&guest, 1, 0);
 	expect_worker(&guest, 0, 1);
-	read_from_all(disk, &guest);
+	known_read_all(disk, &guest);
 	guest_close(&guest);
 }
 
@@ -359,7 +308,7 @@ static void run_fairness(const struct disk *disk, const struct check_case *self)
 	request_build(&flood, &guest.memory, &big);
 	busy.guest = &guest;
 	busy.queue = 1;
-	prepare_read(disk, &guest, &busy.request);
+	known_prepare(disk, &guest, &busy.request);
 	if (pthread_create(&thread, NULL, keep_busy, &busy))
 		fail("can not start a thread");
 	for (unsigned waited = 0; busy.reads < self->count; waited++) {
@@ -403,179 +352,6 @@ static void run_more_than_fits(const struct disk *disk, const struct check_case 
 	guest_close(&guest);
 }
 
-static int set_busyloop(const struct guest *guest, unsigned queue, unsigned us)
-{
-	return ioctl(guest->vhost, VHOST_SET_VRING_BUSYLOOP_TIMEOUT, &(struct vhost_vring_state){ queue, us });
-}
-
-static void expect_busyloop(const struct guest *guest, unsigned queue, unsigned wanted)
-{
-	struct vhost_vring_state state = { queue, 0xdeadbeef };
-
-	must("VHOST_GET_VRING_BUSYLOOP_TIMEOUT", ioctl(guest->vhost, VHOST_GET_VRING_BUSYLOOP_TIMEOUT, &state));
-	if (state.num != wanted || state.index != queue)
-		fail("queue %u: expected %u us of polling, saw %u", queue, wanted, state.num);
-}
-
-static void run_busyloop_ioctls(const struct disk *disk, const struct check_case *self)
-{
-	unsigned by_default = parameter_get("busyloop_us");
-	struct vhost_vring_state beyond = { VHOST_BLK_MAX_VQS, 0 };
-	struct guest guest;
-
-	guest_create(&guest, &self->options);
-	expect_busyloop(&guest, 1, by_default);
-	must("SET_VRING_BUSYLOOP_TIMEOUT 77", set_busyloop(&guest, 1, 77));
-	expect_errno("10001 us of polling", set_busyloop(&guest, 1, VHOST_BLK_MAX_BUSYLOOP_US + 1), EINVAL);
-	expect_errno("2^32-1 us of polling", set_busyloop(&guest, 1, 0xffffffff), EINVAL);
-	expect_errno("SET_VRING_BUSYLOOP_TIMEOUT of queue 64", set_busyloop(&guest, VHOST_BLK_MAX_VQS, 1), ENOBUFS);
-	expect_errno("GET_VRING_BUSYLOOP_TIMEOUT of queue 64",
-		     ioctl(guest.vhost, VHOST_GET_VRING_BUSYLOOP_TIMEOUT, &beyond), ENOBUFS);
-	expect_busyloop(&guest, 0, by_default);
-	expect_busyloop(&guest, 1, 77);
-	guest_attach(&guest, disk->fd);
-	must("SET_VRING_BUSYLOOP_TIMEOUT while running", set_busyloop(&guest, 0, VHOST_BLK_MAX_BUSYLOOP_US));
-	expect_busyloop(&guest, 0, VHOST_BLK_MAX_BUSYLOOP_US);
-	guest_detach(&guest);
-	expect_busyloop(&guest, 0, VHOST_BLK_MAX_BUSYLOOP_US);
-	must("VHOST_RESET_OWNER", ioctl(guest.vhost, VHOST_RESET_OWNER));
-	must("VHOST_SET_OWNER", ioctl(guest.vhost, VHOST_SET_OWNER));
-	expect_busyloop(&guest, 0, by_default);
-	guest_close(&guest);
-}
-
-/* Waits until the device would be kicked for the next request: it sleeps, or is about to. */
-static void wait_for_sleep(const struct ring *ring)
-{
-	const uint16_t *event = (const uint16_t *)&ring->used->ring[ring->num];
-
-	for (unsigned waited = 0; waited < COMPLETION_MS; waited++) {
-		if (ring->event_idx ? le16toh(__atomic_load_n(event, __ATOMIC_ACQUIRE)) == ring->avail_idx :
-				      !(le16toh(__atomic_load_n(&ring->used->flags, __ATOMIC_ACQUIRE)) &
-					VRING_USED_F_NO_NOTIFY))
-			return;
-		usleep(1000);
-	}
-	fail("queue %u: expected an idle device to ask for kicks, saw none in %d s", ring->index, COMPLETION_MS / 1000);
-}
-
-/* A request for which nobody but guest and worker need a CPU. */
-static void ask_id(struct guest *guest, struct request *request)
-{
-	request_aim(request, &guest->memory, 0);
-	request_run(request, guest, 0);
-	request_expect(request, VIRTIO_BLK_S_OK);
-}
-
-/* One request at a time, with pauses until the device sleeps. Returns how many of them wanted a kick. */
-static unsigned long read_and_ask(struct guest *guest, struct request *request, struct request *id, unsigned count)
-{
-	struct ring *ring = &guest->ring[0];
-	unsigned long before = ring->kicks;
-
-	for (unsigned i = 0; i < count; i++) {
-		if (i % 50 < 25)
-			read_known(guest, request, 0);
-		else
-			ask_id(guest, id);
-		if (i % 50 == 49)
-			wait_for_sleep(ring);
-	}
-	return ring->kicks - before;
-}
-
-/* With polling no request is lost, and where it can poll, kicks are saved; without, each request wants its kick. */
-static void run_busyloop(const struct disk *disk, const struct check_case *self)
-{
-	unsigned long kicks, fewest = -1ul;
-	struct request request, id;
-	struct guest guest;
-	unsigned rounds = 0;
-
-	guest_create(&guest, &self->options);
-	must("SET_VRING_BUSYLOOP_TIMEOUT", set_busyloop(&guest, 0, 3000));
-	guest_attach(&guest, disk->fd);
-	prepare_read(disk, &guest, &request);
-	request_build(&id, &guest.memory,
-		      &(struct request_shape){ .type = VIRTIO_BLK_T_GET_ID, .bytes = VIRTIO_BLK_ID_BYTES });
-	/* On a machine whose CPUs are all wanted by others, polling gives way; not each time. */
-	do {
-		kicks = read_and_ask(&guest, &request, &id, self->count);
-		fewest = kicks < fewest ? kicks : fewest;
-	} while (++rounds < 20 && kicks > self->count / 2);
-	note("%lu kicks for %u requests in the best of %u rounds", fewest, self->count, rounds);
-	if (get_nprocs() > 1 && fewest > self->count / 10 * 9)
-		fail("expected polling to save kicks, saw %lu for %u requests", fewest, self->count);
-	must("no polling", set_busyloop(&guest, 0, 0));
-	kicks = guest.ring[0].kicks;
-	for (unsigned i = 0; i < 20; i++) {
-		wait_for_sleep(&guest.ring[0]);
-		read_known(&guest, &request, 0);
-	}
-	if (guest.ring[0].kicks - kicks != 20)
-		fail("without polling: expected 20 kicks for 20 requests, saw %lu", guest.ring[0].kicks - kicks);
-	guest_close(&guest);
-}
-
-/* Values that a parameter must not have change nothing. */
-static void run_parameters(const struct disk *disk, const struct check_case *self)
-{
-	static const struct {
-		const char *name, *value;
-	} bad[] = {
-		{ "weight", "0" },   { "weight", "1025" },	 { "weight", "many" },
-		{ "weight", "-1" },  { "busyloop_us", "10001" }, { "busyloop_us", "4294967296" },
-		{ "workers", "65" }, { "workers", "" },
-	};
-
-	(void)disk;
-	(void)self;
-	for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-		unsigned before = parameter_get(bad[i].name);
-
-		if (!parameter_set(bad[i].name, bad[i].value))
-			fail("parameter %s: expected \"%s\" to be refused, saw success", bad[i].name, bad[i].value);
-		if (parameter_get(bad[i].name) != before)
-			fail("parameter %s: expected %u to stay, saw %u", bad[i].name, before,
-			     parameter_get(bad[i].name));
-	}
-}
-
-/* The 19th field of /proc/PID/stat; the second one, in parentheses, may hold blanks. */
-static int nice_of(unsigned long long pid)
-{
-	char path[64], text[1024] = "", *field;
-	FILE *file;
-	int nice;
-
-	snprintf(path, sizeof(path), "/proc/%llu/stat", pid);
-	file = fopen(path, "re");
-	if (!file || !fgets(text, sizeof(text), file))
-		fail_errno("can not read %s", path);
-	fclose(file);
-	field = strrchr(text, ')');
-	if (!field || sscanf(field + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %d", &nice) != 1)
-		fail("expected fields of a task, saw \"%s\"", text);
-	return nice;
-}
-
-static void run_nice(const struct disk *disk, const struct check_case *self)
-{
-	struct counters counters;
-	struct guest guest;
-
-	counters_require();
-	if (setpriority(PRIO_PROCESS, 0, 7))
-		fail_errno("setpriority");
-	guest_create(&guest, &self->options);
-	guest_attach(&guest, disk->fd);
-	counters_read(0, &counters);
-	if (nice_of(counters_get(&counters, "worker_pid")) != 7)
-		fail("worker of an owner at nice 7: expected the same, saw %d",
-		     nice_of(counters_get(&counters, "worker_pid")));
-	guest_close(&guest);
-}
-
 static struct check_case *add(struct suite *suite, unsigned groups, const char *name,
 			      void (*run)(const struct disk *, const struct check_case *), unsigned queues, unsigned num)
 {
@@ -598,12 +374,4 @@ void suite_add_workers(struct suite *suite)
 	add(suite, GROUP_FULL, "workers: a full queue leaves time for another", run_fairness, 2, 64)->count = 50;
 	add(suite, GROUP_FULL, "128 requests of 1 MiB at once", run_more_than_fits, 1, 128)->count = 128;
 	suite_set_row(suite, first, ROW_WORKERS);
-	first = suite->count;
-	add(suite, GROUP_FULL, "polling: ioctls and their errors", run_busyloop_ioctls, 2, 64);
-	add(suite, GROUP_FULL, "parameters: values that can not be", run_parameters, 1, 0);
-	add(suite, GROUP_FULL, "polling: event_idx", run_busyloop, 1, 64)->count = 300;
-	add(suite, GROUP_FULL, "polling: without event_idx", run_busyloop, 1, 64)->count = 300;
-	suite->cases[suite->count - 1].options.event_idx = false;
-	suite_set_row(suite, first, ROW_TUNE);
-	add(suite, GROUP_FULL, "workers: nice value of the owner", run_nice, 1, 64)->row = ROW_WORKERS;
 }

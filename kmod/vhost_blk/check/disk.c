@@ -32,9 +32,10 @@ static void measure(struct disk *disk)
 		     DISK_MIN_BYTES);
 }
 
-void disk_scratch(struct disk *disk)
+/* @block: 0 for the kernel's choice. Returns false when it has no such blocks. */
+static bool make_scratch(struct disk *disk, unsigned block)
 {
-	struct loop_config config = { .info.lo_flags = LO_FLAGS_AUTOCLEAR };
+	struct loop_config config = { .block_size = block, .info.lo_flags = LO_FLAGS_AUTOCLEAR };
 	int control = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
 
 	memset(disk, 0, sizeof(*disk));
@@ -63,13 +64,32 @@ void disk_scratch(struct disk *disk)
 			if (ioctl(disk->fd, BLKROSET, &off))
 				fail_errno("BLKROSET of %s", disk->path);
 			measure(disk);
-			return;
+			return true;
+		}
+		if (errno == EINVAL && block) {
+			close(control);
+			close(disk->fd);
+			close(disk->content);
+			return false;
 		}
 		if (errno != EBUSY)
 			fail_errno("LOOP_CONFIGURE of %s", disk->path);
 		close(disk->fd);
 	}
 	fail("no loop device stayed free in %d attempts", LOOP_ATTEMPTS);
+}
+
+void disk_scratch(struct disk *disk)
+{
+	make_scratch(disk, 0);
+}
+
+void disk_large_blocks(struct disk *disk)
+{
+	unsigned block = DISK_MAX_BLOCK;
+
+	while (!make_scratch(disk, block))
+		block /= 2;
 }
 
 void disk_file(struct disk *disk, const char *path, uint64_t bytes)
@@ -176,6 +196,15 @@ void pattern_fill(void *to, size_t bytes, uint64_t sector, uint64_t salt)
 
 		memcpy(out + i, &word, left < sizeof(word) ? left : sizeof(word));
 	}
+}
+
+void disk_lay(const struct disk *disk, uint64_t sector, uint32_t bytes, uint64_t salt)
+{
+	char *data = bounce(bytes);
+
+	pattern_fill(data, bytes, sector, salt);
+	disk_write(disk, sector * SECTOR, data, bytes);
+	free(data);
 }
 
 void pattern_expect(const char *what, const void *saw, size_t bytes, uint64_t sector, uint64_t salt)

@@ -27,6 +27,10 @@ struct disk {
 /* A loop device over an unlinked file in memory. The kernel takes it down when the last descriptor closes. */
 void disk_scratch(struct disk *disk);
 
+/* disk_scratch() with the largest logical blocks that the kernel knows, up to DISK_MAX_BLOCK. */
+#define DISK_MAX_BLOCK 65536u
+void disk_large_blocks(struct disk *disk);
+
 /* A nameless file of @bytes in the folder @path; it goes with its last descriptor. */
 void disk_file(struct disk *disk, const char *path, uint64_t bytes);
 
@@ -45,6 +49,9 @@ void disk_write(const struct disk *disk, uint64_t offset, const void *from, size
 
 /* What sector @sector holds after a write with @salt: every 8 bytes differ. */
 void pattern_fill(void *to, size_t bytes, uint64_t sector, uint64_t salt);
+
+/* Writes pattern_fill() of @bytes from @sector on; whole blocks. */
+void disk_lay(const struct disk *disk, uint64_t sector, uint32_t bytes, uint64_t salt);
 
 /* Compares with pattern_fill(); fails the case with the first byte that differs, naming @what. */
 void pattern_expect(const char *what, const void *saw, size_t bytes, uint64_t sector, uint64_t salt);

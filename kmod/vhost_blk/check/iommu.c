@@ -166,3 +166,32 @@ void iommu_end(struct iommu *iommu)
 	__atomic_store_n(&iommu->stop, true, __ATOMIC_RELAXED);
 	pthread_join(iommu->thread, NULL);
 }
+
+void iommu_create(struct iommu *iommu, struct guest *guest, const struct guest_options *options)
+{
+	struct guest_options behind = *options;
+	struct vhost_memory empty = { 0 };
+
+	behind.features = ACCESS_PLATFORM;
+	guest_create(guest, &behind);
+	if (ioctl(guest->vhost, VHOST_SET_MEM_TABLE, &empty))
+		fail_errno("VHOST_SET_MEM_TABLE without a region");
+	iommu_init(iommu, guest);
+}
+
+void iommu_map_rings(const struct iommu *iommu)
+{
+	const struct guest *guest = iommu->guest;
+	char *rings = guest->memory.region[0].hva;
+
+	iommu_update(guest, (uintptr_t)rings, RING_BYTES, rings, VHOST_ACCESS_RW);
+	iommu_update(guest, RING_GPA, RING_BYTES, rings, VHOST_ACCESS_RO);
+	iommu_update(guest, DATA_GPA, IOMMU_DATA - DATA_GPA, guest->memory.region[1].hva, VHOST_ACCESS_RW);
+}
+
+void iommu_start(struct iommu *iommu, struct guest *guest, const struct guest_options *options, int fd)
+{
+	iommu_create(iommu, guest, options);
+	iommu_map_rings(iommu);
+	guest_attach(guest, fd);
+}

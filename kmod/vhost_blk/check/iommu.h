@@ -33,6 +33,16 @@ struct iommu {
 	pthread_t thread;
 };
 
+/* guest_create() with an empty memory table, so that only messages can say where anything is; then iommu_init(). */
+void iommu_create(struct iommu *iommu, struct guest *guest, const struct guest_options *options);
+
+/* Tells the device about all that a guest has below IOMMU_DATA: rings, headers, statuses. */
+#define IOMMU_DATA (DATA_GPA + 8 * MIB)
+void iommu_map_rings(const struct iommu *iommu);
+
+/* Both, and a disk. */
+void iommu_start(struct iommu *iommu, struct guest *guest, const struct guest_options *options, int fd);
+
 /* Addresses of guest memory and of the rings as ring_register() gives them, not yet told to the device. */
 void iommu_init(struct iommu *iommu, const struct guest *guest);
 void iommu_add(struct iommu *iommu, uint64_t iova, uint64_t size, char *hva);

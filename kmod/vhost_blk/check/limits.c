@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "limits.h"
 
+#include <poll.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -25,4 +26,12 @@ void limits_of(int fd, struct vhost_blk_limits *limits)
 	guest_open(&guest);
 	limits_get(&guest, fd, limits);
 	close(guest.vhost);
+}
+
+bool resize_signalled(int call, int ms)
+{
+	struct pollfd wait_for = { .fd = call, .events = POLLIN };
+	uint64_t count;
+
+	return poll(&wait_for, 1, ms) > 0 && read(call, &count, sizeof(count)) == sizeof(count);
 }

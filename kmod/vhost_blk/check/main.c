@@ -21,13 +21,17 @@ static void add_all(struct suite *suite)
 {
 	suite_add_data(suite);
 	suite_add_layouts(suite);
+	suite_add_blocks(suite);
 	suite_add_requests(suite);
 	suite_add_ranges(suite);
 	suite_add_limits(suite);
 	suite_add_file_backend(suite);
+	suite_add_file_kinds(suite);
 	suite_add_queues(suite);
 	suite_add_bases(suite);
 	suite_add_workers(suite);
+	suite_add_polling(suite);
+	suite_add_parameters(suite);
 	suite_add_counters(suite);
 	suite_add_hostile_rings(suite);
 	suite_add_hostile_requests(suite);
@@ -39,9 +43,11 @@ static void add_all(struct suite *suite)
 	suite_add_fuzz(suite);
 	suite_add_restarts(suite);
 	suite_add_owner(suite);
+	suite_add_owner_memory(suite);
 	suite_add_faults(suite);
 	suite_add_log(suite);
 	suite_add_iotlb(suite);
+	suite_add_iotlb_flight(suite);
 	suite_add_iotlb_hostile(suite);
 	suite_add_budget(suite);
 	suite_add_memory_map(suite);
@@ -157,8 +163,10 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	add_all(&suite);
-	if (options.file)
+	if (options.file) {
 		suite_add_file_system(&suite);
+		suite_add_file_flags(&suite);
+	}
 	if (options.action == ACTION_LIST) {
 		list(&suite, &options);
 		return 0;

@@ -11,6 +11,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "disk.h"
 #include "report.h"
 
 #define CONTROL "/dev/mapper/control"
@@ -121,6 +122,14 @@ void mapper_create(struct mapper *mapper, const char *name, const struct mapper_
 	mapper->fd = open(mapper->path, O_RDWR | O_CLOEXEC);
 	if (mapper->fd < 0)
 		fail_errno("can not open %s", mapper->path);
+}
+
+void mapper_delay(struct mapper *mapper, const struct disk *disk, unsigned ms)
+{
+	struct mapper_part part = { .sectors = disk->bytes / SECTOR, .target = "delay" };
+
+	snprintf(part.parameters, sizeof(part.parameters), "%s 0 %u", disk->path, ms);
+	mapper_create(mapper, "slow", &part, 1);
 }
 
 void mapper_suspend(const struct mapper *mapper)

@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct disk;
+
 struct mapper {
 	char name[48], path[32];
 	unsigned minor;
@@ -34,6 +36,9 @@ struct mapper_done {
  * ends, however that is, or at the latest when the next one of its name is made.
  */
 void mapper_create(struct mapper *mapper, const char *name, const struct mapper_part *parts, unsigned count);
+
+/* mapper_create() of all of @disk, each of whose reads and writes takes @ms longer. */
+void mapper_delay(struct mapper *mapper, const struct disk *disk, unsigned ms);
 
 /* Gives it another table: waits for what is in flight; what is asked for meanwhile comes to the new one. */
 void mapper_suspend(const struct mapper *mapper);

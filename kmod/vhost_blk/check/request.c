@@ -217,3 +217,28 @@ const char *request_status_name(uint8_t status)
 		return "an unknown status";
 	}
 }
+
+void request_once(struct guest *guest, const struct request_shape *shape, uint8_t status)
+{
+	struct request request;
+
+	request_build(&request, &guest->memory, shape);
+	request_run(&request, guest, 0);
+	request_expect(&request, status);
+	request_free(&request);
+}
+
+uint32_t request_body(uint32_t type, uint32_t bytes, unsigned segments)
+{
+	switch (type) {
+	case VIRTIO_BLK_T_FLUSH:
+		return 0;
+	case VIRTIO_BLK_T_GET_ID:
+		return VIRTIO_BLK_ID_BYTES;
+	case VIRTIO_BLK_T_IN:
+	case VIRTIO_BLK_T_OUT:
+		return bytes;
+	default:
+		return segments * sizeof(struct virtio_blk_discard_write_zeroes);
+	}
+}

@@ -66,6 +66,9 @@ void request_free(struct request *request);
 /* Whether the device reads what is between header and status (OUT and ranges) rather than writes it. */
 bool request_writes(const struct request *request);
 
+/* Bytes between header and status of a request of @type: @bytes of data, or @segments of a range. */
+uint32_t request_body(uint32_t type, uint32_t bytes, unsigned segments);
+
 /* Data of the request in guest memory. */
 void request_set_data(const struct request *request, const struct memory *memory, const void *from, size_t bytes);
 void request_get_data(const struct request *request, const struct memory *memory, void *to, size_t bytes);
@@ -81,6 +84,9 @@ void request_run(struct request *request, struct guest *guest, unsigned queue);
 
 /* Fails the case unless the status is @status and, for OK, the used length is exact. */
 void request_expect(const struct request *request, uint8_t status);
+
+/* Builds, runs and frees a request on the first queue whose data does not matter; request_expect() of @status. */
+void request_once(struct guest *guest, const struct request_shape *shape, uint8_t status);
 
 const char *request_status_name(uint8_t status);
 

@@ -58,12 +58,15 @@ struct check_case *suite_add(struct suite *suite, unsigned groups,
 
 void suite_add_data(struct suite *suite);
 void suite_add_layouts(struct suite *suite);
+void suite_add_blocks(struct suite *suite);
 void suite_add_requests(struct suite *suite);
 void suite_add_ranges(struct suite *suite);
 void suite_add_limits(struct suite *suite);
 void suite_add_file_backend(struct suite *suite);
+void suite_add_file_kinds(struct suite *suite);
 /* Those that want a file in a file system of its own. */
 void suite_add_file_system(struct suite *suite);
+void suite_add_file_flags(struct suite *suite);
 void suite_add_queues(struct suite *suite);
 void suite_add_bases(struct suite *suite);
 void suite_add_hostile_rings(struct suite *suite);
@@ -71,6 +74,8 @@ void suite_add_hostile_requests(struct suite *suite);
 void suite_add_hostile_memory(struct suite *suite);
 void suite_add_hostile_ioctls(struct suite *suite);
 void suite_add_workers(struct suite *suite);
+void suite_add_polling(struct suite *suite);
+void suite_add_parameters(struct suite *suite);
 void suite_add_counters(struct suite *suite);
 void suite_add_lifecycle(struct suite *suite);
 void suite_add_matrix(struct suite *suite);
@@ -78,9 +83,11 @@ void suite_add_model(struct suite *suite);
 void suite_add_fuzz(struct suite *suite);
 void suite_add_restarts(struct suite *suite);
 void suite_add_owner(struct suite *suite);
+void suite_add_owner_memory(struct suite *suite);
 void suite_add_faults(struct suite *suite);
 void suite_add_log(struct suite *suite);
 void suite_add_iotlb(struct suite *suite);
+void suite_add_iotlb_flight(struct suite *suite);
 void suite_add_iotlb_hostile(struct suite *suite);
 void suite_add_budget(struct suite *suite);
 void suite_add_memory_map(struct suite *suite);
