@@ -93,7 +93,7 @@ describe.concurrent.each(kernelLines)('vhost_blk on kernel $line ($suite)', (lin
 
   test('runs every check to its end', () => {
     const tail = result.output.split('\n').slice(-20).concat(result.console.split('\n').slice(-20));
-    expect(result.timedOut, tail.join('\n')).toBe(false);
+    expect(result.ended, tail.join('\n')).toBe('exit 0');
     expect(result.exit, tail.join('\n')).not.toBeNull();
     expect(report.runs.map((run) => run.name)).toEqual(runNames);
   });
