@@ -72,7 +72,7 @@ describe('sparse', () => {
 });
 
 describe('checkpatch', () => {
-  const perl = 'perl /usr/src/scripts/checkpatch.pl --no-tree --terse --show-types --file';
+  const perl = 'perl /usr/src/scripts/checkpatch.pl --no-tree --emacs --show-types --file';
   const complaints = (output: string) => output.match(/^\S+:\d+: (?:WARNING|ERROR):.*$/gm) ?? [];
   const checked = (output: string) => (output.match(/^total: .* lines checked$/gm) ?? []).length;
 
