@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type BootResult, bootKernel } from './boot.ts';
 import { drawFeatures, featureRows, type Tally, tallyFeatures } from './feature-table.ts';
 import { ext4Image } from './filesystem.ts';
+import { keepLog } from './kept-log.ts';
 import { kernelLines } from './lines.ts';
 import { type Prepared, prepareLine } from './prepare.ts';
 import {
@@ -44,6 +45,7 @@ const booting = new Turns(Math.max(1, cpus().length));
 describe.concurrent.each(kernelLines)('vhost_blk on kernel $line ($suite)', (line) => {
   let prepared: Prepared;
   let result: BootResult;
+  let kept: string;
   let report: GuestReport;
 
   beforeAll(
@@ -74,6 +76,7 @@ describe.concurrent.each(kernelLines)('vhost_blk on kernel $line ($suite)', (lin
           timeoutMs: BOOT_MS,
         }),
       );
+      kept = keepLog(`matrix ${image.release}`, result);
       report = readReport(result);
       features.set(line.line, tallyFeatures(report.runs));
       const total = (key: 'passed' | 'failed' | 'skipped') =>
@@ -92,7 +95,8 @@ describe.concurrent.each(kernelLines)('vhost_blk on kernel $line ($suite)', (lin
   });
 
   test('runs every check to its end', () => {
-    const tail = result.output.split('\n').slice(-20).concat(result.console.split('\n').slice(-20));
+    const tail = [result.output, result.console].flatMap((text) => text.split('\n').slice(-20));
+    tail.unshift(`all of it: ${kept}`);
     expect(result.ended, tail.join('\n')).toBe('exit 0');
     expect(result.exit, tail.join('\n')).not.toBeNull();
     expect(report.runs.map((run) => run.name)).toEqual(runNames);
