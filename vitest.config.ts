@@ -4,7 +4,10 @@ import { defineConfig } from 'vitest/config';
 const slow = { fileParallelism: false, testTimeout: 900_000, hookTimeout: 900_000, pool: 'forks' as const };
 
 // What only test:full runs.
-const long = process.env.BLKFLEET_TEST_FULL === '1' ? [] : ['test/kernel/speed.test.ts'];
+const long =
+  process.env.BLKFLEET_TEST_FULL === '1'
+    ? []
+    : ['speed', 'debug-kernel', 'fuzz', 'kernel-style'].map((name) => `test/kernel/${name}.test.ts`);
 
 export default defineConfig({
   test: {

@@ -351,8 +351,8 @@ int vblk_vring_want_kick(struct vblk_vring *vring, bool want)
 		return broken(vring, "the used ring can not be written");
 	if (log_used(vring, offset, sizeof(__virtio16)))
 		return -EPROTO;
-	/* The request before the look for what came in the meantime; pairs with the driver's barrier. */
 	if (want)
+		/* The request before the look for what came in the meantime; pairs with the driver's barrier. */
 		smp_mb();
 	return 0;
 }

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { type CpioEntry, cpioArchive } from './cpio.ts';
 import type { ModuleFile } from './image.ts';
-import { runLogged } from './process.ts';
+import { type Ended, runLogged } from './process.ts';
 
 /** A kernel and its modules. */
 export interface BootableKernel {
@@ -35,7 +35,7 @@ export interface BootRequest {
    * took, whatever else the machine does. Waiting takes no time of the machine.
    */
   countInstructions?: boolean;
-  /** Everything from power on to power off; generous, a busy machine is several times slower. */
+  /** Everything from power on to the end; generous, a busy machine is several times slower. */
   timeoutMs: number;
 }
 
@@ -48,13 +48,18 @@ export interface BootResult {
   /** Kernel messages as the serial console showed them: there also after a panic. */
   console: string;
   timedOut: boolean;
+  /**
+   * How QEMU ended, for who reads it: "exit 0" is a guest that ended itself, by the end of its script or a panic; a triple
+   * fault and a signal tell of a guest and of a QEMU that had no say in it.
+   */
+  ended: string;
   seconds: number;
 }
 
 const EXIT_MARK = '@@exit ';
 
 /**
- * Boots a kernel with an initramfs under QEMU (TCG), runs a script in it and powers off. Needs qemu-system-x86 and
+ * Boots a kernel with an initramfs under QEMU (TCG), runs a script in it and ends it. Needs qemu-system-x86 and
  * busybox-static; KVM is not used.
  * @throws Error when QEMU or busybox is missing; a guest that fails is a result
  */
@@ -75,6 +80,7 @@ export async function bootKernel(request: BootRequest): Promise<BootResult> {
       output,
       console: readText(join(folder, 'console')) + (ended.code === 0 ? '' : said),
       timedOut: ended.code === null && ended.reason === 'timeout',
+      ended: describeEnd(ended, readText(join(folder, 'resets'))),
       seconds: (Date.now() - started) / 1000,
     };
   } finally {
@@ -98,6 +104,8 @@ function qemuArguments(request: BootRequest, folder: string, initrd: string): st
       ? ['-accel', 'tcg', '-icount', 'shift=0,sleep=off', '-smp', '1']
       : ['-accel', 'tcg,thread=multi', '-smp', String(request.cpus ?? 2)]),
     ...['-cpu', 'max'],
+    // A triple fault ends the guest as a reboot does, but is told.
+    ...['-d', 'cpu_reset', '-D', join(folder, 'resets')],
     ...['-m', String(request.memoryMb ?? 768), '-nodefaults', '-nographic', '-no-reboot'],
     ...['-kernel', request.kernel.vmlinuz, '-initrd', initrd, '-append', append.join(' ')],
     ...['-serial', `file:${join(folder, 'console')}`, '-serial', `file:${join(folder, 'output')}`],
@@ -141,7 +149,8 @@ if [ $code = 0 ]; then
 fi
 echo "${EXIT_MARK}$code"
 sync
-poweroff -f
+# The end of QEMU, by -no-reboot; a kernel without ACPI's parts for it can not power off.
+reboot -f
 `;
 }
 
@@ -171,6 +180,12 @@ function splitExit(text: string): { output: string; exit: number | null } {
   const found = /^@@exit (\d+)\s*$/m.exec(text);
   if (!found) return { output: text, exit: null };
   return { output: text.slice(0, found.index), exit: Number(found[1]) };
+}
+
+function describeEnd(ended: Ended, resets: string): string {
+  if (ended.code !== null)
+    return `exit ${ended.code}${/^Triple fault/m.test(resets) ? ' after a triple fault' : ''}`;
+  return ended.reason === 'timeout' ? 'out of time' : `signal ${ended.signal ?? 'unknown'}`;
 }
 
 /** The serial ports speak CR LF. */

@@ -65,11 +65,7 @@ export async function buildModule(target: BuildTarget, cache: string): Promise<B
 async function build(target: BuildTarget, folder: string): Promise<void> {
   const partial = `${folder}.partial-${process.pid}`;
   rmSync(partial, { recursive: true, force: true });
-  mkdirSync(join(partial, 'source'), { recursive: true });
-  for (const path of sourceFiles()) {
-    mkdirSync(join(partial, 'source', path, '..'), { recursive: true });
-    cpSync(join(source, path), join(partial, 'source', path));
-  }
+  copySource(join(partial, 'source'));
   const log = join(partial, 'build.log');
   const ended = await runLogged(buildCommand(target, partial), { output: log, timeoutMs: BUILD_MS });
   if (ended.code !== 0) {
@@ -111,6 +107,14 @@ function buildKey({ root, release, tree = '' }: BuildTarget): string {
   hash.update(readFileSync(join(root, 'var/lib/dpkg/status')));
   for (const path of sourceFiles()) hash.update(`${path}\0`).update(readFileSync(join(source, path)));
   return hash.digest('hex').slice(0, 20);
+}
+
+/** Copies the module's folder without what an in-place build left there. */
+export function copySource(to: string): void {
+  for (const path of sourceFiles()) {
+    mkdirSync(join(to, path, '..'), { recursive: true });
+    cpSync(join(source, path), join(to, path));
+  }
 }
 
 /** Files of the module's folder without what an in-place build left there. */

@@ -5,6 +5,7 @@ import { type BootResult, bootKernel } from './boot.ts';
 import { readDocumented, readOffered } from './documented.ts';
 import { drawFeatures, featureRows, type Tally, tallyFeatures } from './feature-table.ts';
 import { ext4Image } from './filesystem.ts';
+import { keepLog } from './kept-log.ts';
 import { kernelLines } from './lines.ts';
 import { type Prepared, prepareLine } from './prepare.ts';
 import {
@@ -47,6 +48,7 @@ const booting = new Turns(Math.max(1, cpus().length));
 describe.concurrent.each(kernelLines)('vhost_blk on kernel $line ($suite)', (line) => {
   let prepared: Prepared;
   let result: BootResult;
+  let kept: string;
   let report: GuestReport;
 
   beforeAll(
@@ -77,6 +79,7 @@ describe.concurrent.each(kernelLines)('vhost_blk on kernel $line ($suite)', (lin
           timeoutMs: BOOT_MS,
         }),
       );
+      kept = keepLog(`matrix ${image.release}`, result);
       report = readReport(result);
       features.set(line.line, tallyFeatures(report.runs));
       const total = (key: 'passed' | 'failed' | 'skipped') =>
@@ -95,8 +98,9 @@ describe.concurrent.each(kernelLines)('vhost_blk on kernel $line ($suite)', (lin
   });
 
   test('runs every check to its end', () => {
-    const tail = result.output.split('\n').slice(-20).concat(result.console.split('\n').slice(-20));
-    expect(result.timedOut, tail.join('\n')).toBe(false);
+    const tail = [result.output, result.console].flatMap((text) => text.split('\n').slice(-20));
+    tail.unshift(`all of it: ${kept}`);
+    expect(result.ended, tail.join('\n')).toBe('exit 0');
     expect(result.exit, tail.join('\n')).not.toBeNull();
     expect(report.runs.map((run) => run.name)).toEqual(runNames);
   });

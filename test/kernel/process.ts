@@ -2,7 +2,10 @@ import { spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 
 /** How a program ended: its exit code, or the reason it has none. */
-export type Ended = { code: number } | { code: null; reason: 'timeout' | 'signal' };
+export type Ended =
+  | { code: number }
+  | { code: null; reason: 'timeout' }
+  | { code: null; reason: 'signal'; signal: NodeJS.Signals | null };
 
 const alive = new Set<number>();
 
@@ -37,11 +40,11 @@ export function runLogged(
       clearTimeout(timer);
       reject(error);
     });
-    child.once('exit', (code) => {
+    child.once('exit', (code, signal) => {
       clearTimeout(timer);
       if (pid !== undefined) alive.delete(pid);
       if (timedOut) resolve({ code: null, reason: 'timeout' });
-      else if (code === null) resolve({ code: null, reason: 'signal' });
+      else if (code === null) resolve({ code: null, reason: 'signal', signal });
       else resolve({ code });
     });
   });

@@ -36,7 +36,8 @@ export interface GuestReport {
   accounted: number;
 }
 
-const START = 'vhost_blk-matrix: begin';
+/** A line of the console: what stands before it is the kernel's own. */
+export const START = 'vhost_blk-matrix: begin';
 
 const MIB = 1024 * 1024;
 
@@ -119,13 +120,16 @@ export const checkModulesIfAny = ['crc32c_generic'];
 /** null_blk makes no disk of its own then; configfs, which every line has, sets the delay. */
 export const checkModuleParameters = { null_blk: 'nr_devices=0' };
 
-/** The script for the guest: loads the module, runs every check, unloads it, and tells what the kernel had to say. */
-export function checkScript(): string {
+/**
+ * The script for the guest: loads the module, runs every check, unloads it, and tells what the kernel had to say.
+ * @param adapt what a run's options of the check program are to be instead
+ */
+export function checkScript(adapt = (options: string, _name: string): string => options): string {
   const steps = runs.map(
     ({ name, options, before = ':', after = ':' }) => `${before}
 echo "@@run ${name}"
 insmod /vhost_blk.ko
-vhost-blk-check --timeout 600 ${options}
+vhost-blk-check --timeout 600 ${adapt(options, name)}
 echo "@@ended $?"
 ${after}
 rmmod vhost_blk && echo "@@unloaded"
@@ -256,7 +260,8 @@ function countLine(run: CheckRun, features: readonly string[], line: string): vo
 const splat =
   /\b(BUG|Oops|WARNING|KASAN|UBSAN|KFENCE)\b|general protection|blocked for more|\bstall|Call Trace|refcount_t|Poison overwritten|Redzone|soft lockup|Kernel panic/;
 
-function splatsOf(console: string): string[] {
+/** Lines of a console behind START that tell of a bug. */
+export function splatsOf(console: string): string[] {
   const begin = console.indexOf(START);
   const lines = (begin < 0 ? console : console.slice(begin)).split('\n');
   return lines.filter((line) => splat.test(line));

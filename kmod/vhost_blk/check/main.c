@@ -51,6 +51,8 @@ static void add_all(struct suite *suite)
 	suite_add_iotlb_hostile(suite);
 	suite_add_budget(suite);
 	suite_add_memory_map(suite);
+	suite_add_inject_calls(suite);
+	suite_add_inject_requests(suite);
 }
 
 static bool chosen(const struct options *options, const struct check_case *one)
@@ -61,7 +63,7 @@ static bool chosen(const struct options *options, const struct check_case *one)
 static void list(const struct suite *suite, const struct options *options)
 {
 	static const char *const names[] = { "quick", "full", "hostile", "lifecycle", "matrix", "model",
-					     "fuzz" };
+					     "fuzz", "inject" };
 
 	for (unsigned i = 0; i < suite->count; i++) {
 		if (!chosen(options, &suite->cases[i]))

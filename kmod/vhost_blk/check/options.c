@@ -29,6 +29,7 @@ static const char usage[] =
 	"  --matrix         every request type x size x alignment x layout x ring option x queues\n"
 	"  --model          many requests of every kind at once, against a model of the disk\n"
 	"  --fuzz           rings, requests, memory and ioctls made by chance, right and wrong ones\n"
+	"  --inject         memory, copies and bios that fail on purpose; needs a kernel with fault injection\n"
 	"  --only TEXT      only cases whose name contains TEXT\n"
 	"  --list           print the cases and end\n"
 	"\n"
@@ -50,8 +51,8 @@ static const char usage[] =
 	"\n"
 	"Exit: 0 all passed, 1 a case failed, 2 the check could not run.\n";
 
-enum { OPT_QUICK = 256, OPT_FULL, OPT_HOSTILE, OPT_LIFECYCLE, OPT_MATRIX, OPT_MODEL, OPT_FUZZ, OPT_ONLY, OPT_LIST,
-       OPT_DEVICE, OPT_DESTROY, OPT_FILE, OPT_TIMEOUT, OPT_LONG, OPT_REQUESTS, OPT_SEED, OPT_RECORD, OPT_RECORDED,
+enum { OPT_QUICK = 256, OPT_FULL, OPT_HOSTILE, OPT_LIFECYCLE, OPT_MATRIX, OPT_MODEL, OPT_FUZZ, OPT_INJECT, OPT_ONLY,
+       OPT_LIST, OPT_DEVICE, OPT_DESTROY, OPT_FILE, OPT_TIMEOUT, OPT_LONG, OPT_REQUESTS, OPT_SEED, OPT_RECORD, OPT_RECORDED,
        OPT_FEATURES, OPT_VERSION, OPT_HELP };
 
 static const struct option long_options[] = {
@@ -62,6 +63,7 @@ static const struct option long_options[] = {
 	{ "matrix", no_argument, NULL, OPT_MATRIX },
 	{ "model", no_argument, NULL, OPT_MODEL },
 	{ "fuzz", no_argument, NULL, OPT_FUZZ },
+	{ "inject", no_argument, NULL, OPT_INJECT },
 	{ "only", required_argument, NULL, OPT_ONLY },
 	{ "list", no_argument, NULL, OPT_LIST },
 	{ "device", required_argument, NULL, OPT_DEVICE },
@@ -126,6 +128,9 @@ void options_parse(struct options *options, int argc, char **argv)
 			break;
 		case OPT_FUZZ:
 			options->groups |= GROUP_FUZZ;
+			break;
+		case OPT_INJECT:
+			options->groups |= GROUP_INJECT;
 			break;
 		case OPT_ONLY:
 			options->only = optarg;

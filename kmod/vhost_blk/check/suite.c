@@ -49,7 +49,7 @@ const char *suite_row(const struct check_case *self)
 {
 	if (self->row)
 		return self->row;
-	if (self->groups & (GROUP_HOSTILE | GROUP_FUZZ))
+	if (self->groups & (GROUP_HOSTILE | GROUP_FUZZ | GROUP_INJECT))
 		return ROW_SAFETY;
 	return self->groups & GROUP_LIFECYCLE ? ROW_CHANGE : ROW_REQUESTS;
 }

@@ -11,7 +11,7 @@
 
 enum group {
 	GROUP_QUICK = 1, GROUP_FULL = 2, GROUP_HOSTILE = 4, GROUP_LIFECYCLE = 8,
-	GROUP_MATRIX = 16, GROUP_MODEL = 32, GROUP_FUZZ = 64,
+	GROUP_MATRIX = 16, GROUP_MODEL = 32, GROUP_FUZZ = 64, GROUP_INJECT = 128,
 };
 
 /* Rows of the table of features: what a case is evidence for. */
@@ -91,6 +91,8 @@ void suite_add_iotlb_flight(struct suite *suite);
 void suite_add_iotlb_hostile(struct suite *suite);
 void suite_add_budget(struct suite *suite);
 void suite_add_memory_map(struct suite *suite);
+void suite_add_inject_calls(struct suite *suite);
+void suite_add_inject_requests(struct suite *suite);
 
 /* Runs @self in a child; @verdict says how it ended. @seconds is the limit after which the child is killed. */
 void suite_run(const struct check_case *self, const struct disk *disk, unsigned seconds, struct verdict *verdict);

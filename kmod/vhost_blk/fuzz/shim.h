@@ -151,7 +151,7 @@ void __free_page(struct page *page);
 #define kmap_local_page(page) page_address(page)
 #define kunmap_local(address) ((void)(address))
 
-static inline void set_bit(unsigned int nr, void *bits)
+static inline void set_bit_le(unsigned int nr, void *bits)
 {
 	((u8 *)bits)[nr / 8] |= 1 << nr % 8;
 }

@@ -103,7 +103,7 @@ function show(result: BenchResult, json: boolean): void {
   for (const one of measurements.filter(({ outcome }) => outcome !== 'ok'))
     log(`${one.engine} on ${one.disk}, ${one.op}, depth ${one.depth}: ${one.outcome}: ${one.trouble}`);
   if (boot.exit === 0) return;
-  log(`the guest ended with ${boot.exit ?? 'nothing'}${boot.timedOut ? ', out of time' : ''}:`);
+  log(`the guest ended with ${boot.exit ?? 'nothing'}, QEMU with ${boot.ended}:`);
   for (const said of [boot.output, boot.console])
     process.stderr.write(`${said.split('\n').slice(-25).join('\n')}\n`);
 }

@@ -21,7 +21,7 @@ const result: BenchResult = {
     measurement('vhost-blk', 1, 50_000),
     measurement('libaio', 1, 100_000),
   ],
-  boot: { exit: 0, output: '', console: '', timedOut: false, seconds: 1 },
+  boot: { exit: 0, output: '', console: '', timedOut: false, ended: 'exit 0', seconds: 1 },
 };
 
 describe('tables of vhost-blk-bench', () => {
