@@ -54,6 +54,7 @@ struct engine {
 
 extern const struct engine engine_vhost_blk;
 extern const struct engine engine_vhost_blk_poll;
+extern const struct engine engine_vhost_blk_sleep;
 extern const struct engine engine_libaio;
 extern const struct engine engine_io_uring;
 extern const struct engine engine_io_uring_fixed;

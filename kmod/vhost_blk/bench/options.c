@@ -12,8 +12,8 @@
 #define BUSY_POLL_MAX_US 100000u
 
 static const struct engine *const all[] = {
-	&engine_vhost_blk, &engine_vhost_blk_poll, &engine_libaio, &engine_io_uring, &engine_io_uring_fixed,
-	&engine_vhost_user_blk, &engine_vhost_scsi,
+	&engine_vhost_blk, &engine_vhost_blk_poll, &engine_vhost_blk_sleep, &engine_libaio, &engine_io_uring,
+	&engine_io_uring_fixed, &engine_vhost_user_blk, &engine_vhost_scsi,
 };
 
 #define ALL (sizeof(all) / sizeof(all[0]))

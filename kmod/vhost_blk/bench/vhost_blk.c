@@ -66,7 +66,7 @@ static void start(struct vhost_blk *own, const struct job *job)
 	close(fd);
 }
 
-static void *open_sleeping(const struct job *job)
+static void *open_default(const struct job *job)
 {
 	struct vhost_blk *own = prepare(job);
 
@@ -74,13 +74,23 @@ static void *open_sleeping(const struct job *job)
 	return own;
 }
 
-static void *open_polling(const struct job *job)
+static void *open_busy_poll(const struct job *job, unsigned microseconds)
 {
 	struct vhost_blk *own = prepare(job);
 
-	set_busy_poll(&own->guest, job->busy_poll_us);
+	set_busy_poll(&own->guest, microseconds);
 	start(own, job);
 	return own;
+}
+
+static void *open_polling(const struct job *job)
+{
+	return open_busy_poll(job, job->busy_poll_us);
+}
+
+static void *open_sleeping(const struct job *job)
+{
+	return open_busy_poll(job, 0);
 }
 
 static void vhost_blk_run(struct lane *lane)
@@ -99,10 +109,15 @@ static void vhost_blk_close(void *state)
 }
 
 const struct engine engine_vhost_blk = {
-	"vhost-blk", "the module", open_sleeping, vhost_blk_run, vhost_blk_close,
+	"vhost-blk", "the module as it is loaded: its workers poll where that pays", open_default, vhost_blk_run,
+	vhost_blk_close,
 };
 
 const struct engine engine_vhost_blk_poll = {
-	"vhost-blk-poll", "the module, its workers polling for a while before they sleep", open_polling, vhost_blk_run,
-	vhost_blk_close,
+	"vhost-blk-poll", "the module, its workers polling for a time that is set before they sleep", open_polling,
+	vhost_blk_run, vhost_blk_close,
+};
+
+const struct engine engine_vhost_blk_sleep = {
+	"vhost-blk-sleep", "the module, its workers never polling", open_sleeping, vhost_blk_run, vhost_blk_close,
 };

@@ -56,7 +56,8 @@ const modules = ['null_blk', 'brd', 'vhost_scsi', 'target_core_iblock'];
 // Both disks cost the CPU only. null_blk ends a request within its submission and keeps nothing; brd copies.
 const moduleParameters = { null_blk: 'nr_devices=0', brd: 'rd_nr=1 rd_size=65536' };
 
-const disks = [
+/** What a guest measures on. */
+export const disks = [
   { name: 'null_blk', device: '/dev/nullb0' },
   { name: 'brd', device: '/dev/ram0' },
 ];

@@ -1,29 +1,80 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import type { BenchResult } from './guest.ts';
+import { kernelLines } from '../lines.ts';
+import { goals, type Reached, reached } from './goals.ts';
+import { type BenchResult, disks } from './guest.ts';
 import { ratioHeading, ratioRows } from './tables.ts';
 
 const page = fileURLToPath(new URL('../../../docs/performance.md', import.meta.url));
 
-/** Replaces the section of a result's kernel line and clock in docs/performance.md, between its markers. */
+/** Puts a result's tables and what it says of the goals into docs/performance.md. */
 export function writeResults(result: BenchResult): void {
-  writeFileSync(page, withSection(readFileSync(page, 'utf8'), result));
+  writeFileSync(page, withGoals(withSection(readFileSync(page, 'utf8'), result), result));
 }
 
 /**
+ * Replaces the section of a result's kernel line and clock, between its markers.
  * @param text the page
  * @returns it with the new section
  * @throws Error when the page has no markers for it
  */
 export function withSection(text: string, result: BenchResult): string {
-  const key = `${lineOf(result.release)} ${result.clock}`;
+  const section = [
+    `Kernel ${result.release}:`,
+    '',
+    ...markdownTable(ratioHeading(result), 2, ratioRows(result)),
+  ];
+  return replaceSection(text, `${lineOf(result.release)} ${result.clock}`, section.join('\n'));
+}
+
+const goalsHeading = ['goal', 'clock', 'at least', ...kernelLines.map(({ line }) => line)];
+const NOT_MEASURED = 'not measured';
+
+/**
+ * Replaces, in the table of goals, what a result tells: the column of its kernel line, in the rows of its clock.
+ * @param text the page
+ * @returns it with the new cells
+ * @throws Error when the page has no markers for the table, or there is no such line
+ */
+export function withGoals(text: string, result: BenchResult): string {
+  const column = goalsHeading.indexOf(lineOf(result.release));
+  if (column < 0) throw new Error(`no column of goals for ${result.release}`);
+  const before = readCells(sectionOf(text, 'goals'));
+  const names = disks.map(({ name }) => name);
+  const rows = goals.map((goal) => {
+    const row = [goal.text, goal.clock, goal.atLeast.toFixed(1)];
+    const known = before.find((cells) => cells[0] === row[0] && cells[2] === row[2]) ?? [];
+    for (let at = row.length; at < goalsHeading.length; at++) row[at] = known[at] ?? NOT_MEASURED;
+    if (goal.clock === result.clock) row[column] = reachedText(reached(result, goal, names));
+    return row;
+  });
+  return replaceSection(text, 'goals', markdownTable(goalsHeading, 2, rows).join('\n'));
+}
+
+/** Rounded down, so that what is missed by little does not look met. */
+function reachedText({ lowest, highest, met }: Reached): string {
+  if (Number.isNaN(lowest)) return NOT_MEASURED;
+  const [from, to] = [lowest, highest].map((ratio) => (Math.floor(ratio * 100) / 100).toFixed(2));
+  return `${met ? '' : '**missed** '}${from === to ? from : `${from} – ${to}`}`;
+}
+
+function sectionOf(text: string, key: string): string {
+  const [from, to] = boundsOf(text, key);
+  return text.slice(from, to);
+}
+
+function replaceSection(text: string, key: string, section: string): string {
+  const [from, to] = boundsOf(text, key);
+  return `${text.slice(0, from)}\n${section}\n${text.slice(to)}`;
+}
+
+/** Where a section is between its markers. */
+function boundsOf(text: string, key: string): [number, number] {
   const begin = `<!-- begin ${key} -->`;
-  const end = `<!-- end ${key} -->`;
   const from = text.indexOf(begin);
-  const to = text.indexOf(end);
+  const to = text.indexOf(`<!-- end ${key} -->`);
   if (from < 0 || to < from) throw new Error(`docs/performance.md has no markers for '${key}'`);
-  const section = [`Kernel ${result.release}:`, '', ...markdownTable(result)].join('\n');
-  return `${text.slice(0, from + begin.length)}\n${section}\n${text.slice(to)}`;
+  return [from + begin.length, to];
 }
 
 /** "6.1" of 6.1.0-56-amd64; "7" of all that begin with it. */
@@ -32,12 +83,20 @@ function lineOf(release: string): string {
   return Number(major) >= 7 ? major! : `${major}.${minor}`;
 }
 
-function markdownTable(result: BenchResult): string[] {
-  const heading = ratioHeading(result);
+/** @param words how many columns, from the left, hold words: the others hold numbers */
+function markdownTable(heading: readonly string[], words: number, rows: readonly string[][]): string[] {
   const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
   return [
     line(heading),
-    line(heading.map((_, column) => (column < 2 ? '---' : '---:'))),
-    ...ratioRows(result).map(line),
+    line(heading.map((_, column) => (column < words ? '---' : '---:'))),
+    ...rows.map(line),
   ];
+}
+
+/** Rows of a table that markdownTable() made. */
+function readCells(section: string): string[][] {
+  return section
+    .split('\n')
+    .filter((line) => line.startsWith('| '))
+    .map((line) => line.slice(2, -2).split(' | '));
 }

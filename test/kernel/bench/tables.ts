@@ -39,23 +39,21 @@ export function ratioTable(result: BenchResult): string {
   return drawTable(ratioHeading(result), ratioRows(result));
 }
 
-/** How many times faster one engine was than another; NaN where one of them gave nothing. */
-export function ratioOf(
-  result: BenchResult,
-  where: Pick<Measurement, 'disk' | 'op' | 'queues' | 'depth'>,
-  engine: string,
-  other: string,
-): number {
-  const find = (name: string) =>
+/** Which measurement. */
+export type Place = Pick<Measurement, 'engine' | 'disk' | 'op' | 'queues' | 'depth'>;
+
+/** How many times faster one measurement was than another, best round by best round; NaN where one of them gave nothing. */
+export function ratioBetween(result: BenchResult, one: Place, other: Place): number {
+  const find = (place: Place) =>
     result.measurements.find(
-      (one) =>
-        one.engine === name &&
-        one.disk === where.disk &&
-        one.op === where.op &&
-        one.queues === where.queues &&
-        one.depth === where.depth,
+      (found) =>
+        found.engine === place.engine &&
+        found.disk === place.disk &&
+        found.op === place.op &&
+        found.queues === place.queues &&
+        found.depth === place.depth,
     );
-  return (find(engine)?.best ?? Number.NaN) / (find(other)?.best || Number.NaN);
+  return (find(one)?.best || Number.NaN) / (find(other)?.best || Number.NaN);
 }
 
 function ratioText(own: Measurement | undefined, other: Measurement | undefined): string {

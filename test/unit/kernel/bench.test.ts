@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
+import { goals, reached } from '../../kernel/bench/goals.ts';
 import type { BenchResult, Measurement } from '../../kernel/bench/guest.ts';
-import { withSection } from '../../kernel/bench/page.ts';
-import { ratioOf, ratioRows, ratioTable } from '../../kernel/bench/tables.ts';
+import { withGoals, withSection } from '../../kernel/bench/page.ts';
+import { ratioBetween, ratioRows, ratioTable } from '../../kernel/bench/tables.ts';
 
 function measurement(engine: string, depth: number, best: number): Measurement {
   return {
@@ -34,10 +35,34 @@ describe('tables of vhost-blk-bench', () => {
   });
 
   test('a ratio that can not be told is not a number, so that no target is met by it', () => {
-    const where = { disk: 'brd', op: 'read', queues: 1, depth: 128 };
-    expect(ratioOf(result, where, 'vhost-blk', 'libaio')).toBeCloseTo(1.1);
-    expect(ratioOf(result, where, 'vhost-blk', 'vhost-scsi')).toBeNaN();
-    expect(ratioOf(result, { ...where, depth: 32 }, 'vhost-blk', 'libaio')).toBeNaN();
+    const where = (engine: string, depth = 128) => ({ disk: 'brd', op: 'read', queues: 1, engine, depth });
+    expect(ratioBetween(result, where('vhost-blk'), where('libaio'))).toBeCloseTo(1.1);
+    expect(ratioBetween(result, where('vhost-blk'), where('vhost-scsi'))).toBeNaN();
+    expect(ratioBetween(result, where('vhost-blk', 32), where('libaio', 32))).toBeNaN();
+  });
+});
+
+describe('goals', () => {
+  const goal = { ...goals[0]!, of: way('vhost-blk'), other: way('libaio'), atLeast: 1.1 };
+  const both = (op: string, own: number): Measurement[] => [
+    { ...measurement('vhost-blk', 128, own), op },
+    { ...measurement('libaio', 128, 100_000), op },
+  ];
+
+  function way(engine: string) {
+    return { engine, depth: 128, queues: 1 };
+  }
+
+  test('met when the worst of disks and directions meets it', () => {
+    const all = { ...result, measurements: [...both('read', 120_000), ...both('write', 111_000)] };
+    expect(reached(all, goal, ['brd'])).toEqual({ lowest: 1.11, highest: 1.2, met: true });
+    expect(reached(all, { ...goal, atLeast: 1.15 }, ['brd']).met).toBe(false);
+  });
+
+  test('missed when something was not measured', () => {
+    const reads = { ...result, measurements: both('read', 120_000) };
+    expect(reached(reads, goal, ['brd'])).toEqual({ lowest: 1.2, highest: 1.2, met: false });
+    expect(reached({ ...result, measurements: [] }, goal, ['brd']).met).toBe(false);
   });
 });
 
@@ -55,5 +80,28 @@ describe('docs/performance.md', () => {
 
   test('a kernel without a place in the page is told', () => {
     expect(() => withSection(page, { ...result, release: '7.3.4' })).toThrow("no markers for '7 icount'");
+  });
+
+  test('in the table of goals only cells of that kernel and clock are replaced', () => {
+    const empty = 'before\n<!-- begin goals -->\n<!-- end goals -->\nafter\n';
+    const measurements = ['brd', 'null_blk'].flatMap((disk) =>
+      ['read', 'write'].flatMap((op) => [
+        { ...measurement('vhost-blk', 128, 119_900), disk, op },
+        { ...measurement('io_uring', 128, 100_000), disk, op },
+      ]),
+    );
+    const once = withGoals(empty, { ...result, measurements });
+    expect(once).toContain(
+      '| depth 128 ÷ io_uring | icount | 1.1 | not measured | not measured | 1.19 | not measured |',
+    );
+    const slow = measurements.map((one) => ({
+      ...one,
+      best: one.engine === 'io_uring' ? 110_000 : one.best,
+    }));
+    const twice = withGoals(once, { ...result, release: '7.3.4-amd64', measurements: slow });
+    expect(twice).toContain('| 1.19 | **missed** 1.09 |');
+    expect(withGoals(twice, { ...result, clock: 'wall', measurements })).toBe(twice);
+    expect(twice).toMatch(/^before\n/);
+    expect(twice).toMatch(/\nafter\n$/);
   });
 });
