@@ -57,6 +57,7 @@ static void forget(struct qcow2_slice *slice)
 	if (slice->is_known)
 		hlist_del(&slice->in_bucket);
 	slice->is_known = false;
+	slice->is_dirty = false;
 	list_del(&slice->in_age);
 	slice->file = NULL;
 }
@@ -235,16 +236,97 @@ void qcow2_cache_put(struct qcow2_cache *cache, struct qcow2_slice *slice)
 	spin_unlock(&cache->lock);
 }
 
-void qcow2_cache_drop(struct qcow2_cache *cache)
+static void drop_list(struct qcow2_cache *cache, struct list_head *list)
 {
 	struct qcow2_slice *slice, *next;
 
-	spin_lock(&cache->lock);
-	list_for_each_entry_safe(slice, next, &cache->age, in_age) {
+	list_for_each_entry_safe(slice, next, list, in_age) {
 		forget(slice);
 		list_add(&slice->in_age, &cache->empty);
 	}
+}
+
+void qcow2_cache_drop(struct qcow2_cache *cache)
+{
+	unsigned int order;
+
+	spin_lock(&cache->lock);
+	drop_list(cache, &cache->age);
+	drop_list(cache, &cache->committing);
+	for (order = 0; order < QCOW2_ORDERS; order++)
+		drop_list(cache, &cache->dirty[order]);
+	cache->nr_dirty = 0;
 	spin_unlock(&cache->lock);
+}
+
+void qcow2_cache_forget(struct qcow2_cache *cache, const struct qcow2_file *file, u64 at, u64 bytes, u32 slice_bytes)
+{
+	u64 end = at + bytes;
+
+	for (; at < end; at += slice_bytes) {
+		struct qcow2_slice *slice;
+
+		spin_lock(&cache->lock);
+		slice = find(cache, file, at);
+		if (slice && slice->is_dirty) {
+			slice->is_dirty = false;
+			cache->nr_dirty--;
+		}
+		if (slice) {
+			hlist_del(&slice->in_bucket);
+			slice->is_known = false;
+			list_move(&slice->in_age, &cache->age);
+		}
+		/* Who still uses it, with a mapping of before, frees it. */
+		if (slice && !slice->users) {
+			forget(slice);
+			list_add(&slice->in_age, &cache->empty);
+		}
+		spin_unlock(&cache->lock);
+	}
+}
+
+void qcow2_cache_changed(struct qcow2_cache *cache, struct qcow2_slice *slice, enum qcow2_order order)
+{
+	spin_lock(&cache->lock);
+	if (slice->is_known && !slice->is_dirty) {
+		slice->is_dirty = true;
+		cache->nr_dirty++;
+		list_move_tail(&slice->in_age, &cache->dirty[order]);
+	}
+	spin_unlock(&cache->lock);
+}
+
+bool qcow2_cache_is_full(struct qcow2_cache *cache)
+{
+	return READ_ONCE(cache->nr_dirty) >= cache->limit / 2;
+}
+
+void qcow2_cache_begin_commit(struct qcow2_cache *cache)
+{
+	spin_lock(&cache->lock);
+	list_splice_tail_init(&cache->dirty[QCOW2_L2], &cache->committing);
+	spin_unlock(&cache->lock);
+}
+
+unsigned int qcow2_cache_take(struct qcow2_cache *cache, enum qcow2_order order, struct qcow2_slice **slices,
+			      unsigned int room)
+{
+	struct list_head *list = order == QCOW2_L2 ? &cache->committing : &cache->dirty[order];
+	unsigned int nr = 0;
+
+	spin_lock(&cache->lock);
+	while (nr < room && !list_empty(list)) {
+		struct qcow2_slice *slice = list_first_entry(list, struct qcow2_slice, in_age);
+
+		slice->is_dirty = false;
+		cache->nr_dirty--;
+		slice->users++;
+		list_move_tail(&slice->in_age, &cache->age);
+		slices[nr++] = slice;
+	}
+	spin_unlock(&cache->lock);
+	return nr;
 }
 
 static unsigned long count_free(struct shrinker *shrinker, struct shrink_control *control)
@@ -286,6 +368,9 @@ int qcow2_cache_init(struct qcow2_cache *cache, u32 kib)
 	spin_lock_init(&cache->lock);
 	INIT_LIST_HEAD(&cache->empty);
 	INIT_LIST_HEAD(&cache->age);
+	INIT_LIST_HEAD(&cache->committing);
+	for (i = 0; i < QCOW2_ORDERS; i++)
+		INIT_LIST_HEAD(&cache->dirty[i]);
 	cache->limit = max_t(u32, kib / (QCOW2_SLICE_BYTES / 1024), QCOW2_CACHE_RESERVE);
 	cache->bucket_bits = ilog2(cache->limit);
 	cache->buckets = kvcalloc(1UL << cache->bucket_bits, sizeof(*cache->buckets), GFP_KERNEL);

@@ -134,51 +134,58 @@ static void prepare(struct kiocb *kiocb, const struct qcow2_file *file, bool wri
 	kiocb->ki_flags = (direct ? IOCB_DIRECT : 0) | (write ? IOCB_WRITE : 0);
 }
 
-long qcow2_file_read(const struct qcow2_file *file, const struct bio_vec *vecs, u32 bytes, u64 at)
+ssize_t qcow2_file_move(const struct qcow2_file *file, bool write, bool direct, struct iov_iter *iter, u64 at)
+{
+	struct kiocb kiocb;
+	ssize_t ret;
+
+	prepare(&kiocb, file, write, direct, at);
+	if (!write)
+		return file->file->f_op->read_iter(&kiocb, iter);
+	kiocb_start_write(&kiocb);
+	ret = file->file->f_op->write_iter(&kiocb, iter);
+	kiocb_end_write(&kiocb);
+	return ret;
+}
+
+/* Return: bytes moved, fewer at the end of the file only, or a negative errno. */
+static long move_all(const struct qcow2_file *file, bool write, const struct bio_vec *vecs, u32 bytes, u64 at)
 {
 	u32 done = 0;
 
 	while (done < bytes) {
 		bool direct = qcow2_file_fits_direct(file, at + done, bytes - done);
 		struct iov_iter iter;
-		struct kiocb kiocb;
 		ssize_t ret;
 
-		prepare(&kiocb, file, false, direct, at + done);
-		iov_iter_bvec(&iter, ITER_DEST, vecs, qcow2_count_vecs(vecs, bytes), bytes);
+		iov_iter_bvec(&iter, write ? ITER_SOURCE : ITER_DEST, vecs, qcow2_count_vecs(vecs, bytes), bytes);
 		iov_iter_advance(&iter, done);
-		ret = file->file->f_op->read_iter(&kiocb, &iter);
+		ret = qcow2_file_move(file, write, direct, &iter, at + done);
 		if (ret < 0)
 			return ret;
 		if (!ret)
 			break;
 		done += min_t(u32, ret, bytes - done);
 	}
-	qcow2_zero_vecs(vecs, done, bytes - done);
 	return done;
+}
+
+long qcow2_file_read(const struct qcow2_file *file, const struct bio_vec *vecs, u32 bytes, u64 at)
+{
+	long ret = move_all(file, false, vecs, bytes, at);
+
+	if (ret >= 0)
+		qcow2_zero_vecs(vecs, ret, bytes - ret);
+	return ret;
 }
 
 int qcow2_file_write(const struct qcow2_file *file, const struct bio_vec *vecs, u32 bytes, u64 at)
 {
-	u32 done = 0;
+	long ret = move_all(file, true, vecs, bytes, at);
 
-	while (done < bytes) {
-		bool direct = qcow2_file_fits_direct(file, at + done, bytes - done);
-		struct iov_iter iter;
-		struct kiocb kiocb;
-		ssize_t ret;
-
-		prepare(&kiocb, file, true, direct, at + done);
-		iov_iter_bvec(&iter, ITER_SOURCE, vecs, qcow2_count_vecs(vecs, bytes), bytes);
-		iov_iter_advance(&iter, done);
-		kiocb_start_write(&kiocb);
-		ret = file->file->f_op->write_iter(&kiocb, &iter);
-		kiocb_end_write(&kiocb);
-		if (ret <= 0)
-			return ret ? ret : -EIO;
-		done += min_t(u32, ret, bytes - done);
-	}
-	return 0;
+	if (ret < 0)
+		return ret;
+	return ret == bytes ? 0 : -EIO;
 }
 
 /* File systems look at a kiocb until their call returns, also when it was completed meanwhile. */

@@ -46,6 +46,9 @@ bool qcow2_file_same(const struct qcow2_file *a, const struct qcow2_file *b);
 /* Whether a transfer can pass the page cache by: only then it does not wait for the data. */
 bool qcow2_file_fits_direct(const struct qcow2_file *file, u64 at, u32 bytes);
 
+/* One call of the file system's, waiting. Return: bytes moved, 0 at the end of the file, or a negative errno. */
+ssize_t qcow2_file_move(const struct qcow2_file *file, bool write, bool direct, struct iov_iter *iter, u64 at);
+
 /**
  * qcow2_file_read() - reads into pages, waiting
  * @vecs: the memory, @bytes of it; beginnings and lengths suit direct I/O

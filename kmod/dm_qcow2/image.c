@@ -45,6 +45,21 @@ static int check_header(const struct qcow2_image *image, bool write, bool is_las
 	return 0;
 }
 
+/* What can not be written, and how the rest is. */
+static int check_writable(struct qcow2_image *image, const char **reason)
+{
+	u32 unit = qcow2_cluster_bytes(&image->header) / (qcow2_has_extended_l2(&image->header) ? QCOW2_SUBCLUSTERS : 1);
+
+	if (image->has_data_file)
+		return refuse(reason, "images with an external data file can be read only", -EROFS);
+	if (image->header.size % SECTOR_SIZE)
+		return refuse(reason, "a size that is no multiple of 512 can be read only", -EROFS);
+	/* Blocks that hold more than one unit can not be written past the page cache: then nothing is. */
+	if (image->file.block > unit || (image->file.block && image->header.size % image->file.block))
+		image->file.block = 0;
+	return 0;
+}
+
 static u32 l1_entries_needed(const struct qcow2_header *header)
 {
 	return DIV_ROUND_UP_ULL(header->size, 1ULL << (header->cluster_bits + qcow2_l2_bits(header)));
@@ -75,13 +90,16 @@ static int read_l1(struct qcow2_image *image, struct qcow2_buffer *buffer)
 	return 0;
 }
 
-static int load_l1(struct qcow2_image *image, u64 *l1_memory, const char **reason)
+static int load_l1(struct qcow2_image *image, bool write, u64 *l1_memory, const char **reason)
 {
 	struct qcow2_buffer buffer;
 	u64 bytes;
 	int error;
 
-	image->l1_entries = l1_entries_needed(&image->header);
+	/* Who writes the table writes all of it: snapshots' states of machines have entries behind the disk's. */
+	image->l1_entries = write ? image->header.l1_entries : l1_entries_needed(&image->header);
+	kvfree(image->l1);
+	image->l1 = NULL;
 	bytes = (u64)image->l1_entries * sizeof(u64);
 	if (!bytes)
 		return 0;
@@ -103,6 +121,8 @@ int qcow2_image_load(struct qcow2_image *image, bool write, bool is_last, u64 *l
 {
 	int error;
 
+	if (image->is_raw && write)
+		return refuse(reason, "a raw image can be read only", -EROFS);
 	if (image->is_raw) {
 		image->size = round_up(qcow2_file_size(&image->file), SECTOR_SIZE);
 		return is_last ? 0 : refuse(reason, "a raw image has no backing file", -EINVAL);
@@ -114,7 +134,8 @@ int qcow2_image_load(struct qcow2_image *image, bool write, bool is_last, u64 *l
 		return error;
 	image->size = image->header.size;
 	image->slice_bytes = min_t(u64, qcow2_cluster_bytes(&image->header), QCOW2_SLICE_BYTES);
-	return load_l1(image, l1_memory, reason);
+	error = write ? check_writable(image, reason) : 0;
+	return error ? error : load_l1(image, write, l1_memory, reason);
 }
 
 void qcow2_image_close(struct qcow2_image *image)

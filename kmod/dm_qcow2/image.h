@@ -39,8 +39,9 @@ struct qcow2_extent {
 	enum qcow2_kind kind;
 	u64 bytes;
 	const struct qcow2_image *image;
-	/* For QCOW2_DATA in image's data file. */
+	/* For QCOW2_DATA in image's data file, and whether it may be written in place. */
 	u64 host;
+	bool copied;
 	/* For QCOW2_PACKED: place of the compressed cluster, and where the extent begins in what it unpacks to. */
 	u64 packed_at;
 	u32 packed_bytes;
@@ -79,5 +80,9 @@ static inline const struct qcow2_file *qcow2_image_data(const struct qcow2_image
  */
 int qcow2_image_map(struct qcow2_cache *cache, const struct qcow2_image *image, u64 at, u64 bytes, bool wait,
 		    struct qcow2_extent *extent);
+
+/* Reads the L2 entry of an index in a slice, whose lock is held, so that both halves are of one time. As qcow2_decode_l2(). */
+int qcow2_image_entry(const struct qcow2_image *image, const struct qcow2_slice *slice, u32 index,
+		      struct qcow2_cluster *cluster);
 
 #endif

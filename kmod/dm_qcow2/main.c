@@ -6,39 +6,38 @@
 #include "request.h"
 #include "table.h"
 
-int qcow2_target_map(struct qcow2_target *target, u64 at, u64 bytes, bool wait, struct qcow2_extent *extent)
+static bool is_served(const struct qcow2_target *target, const struct bio *bio)
 {
-	unsigned int i;
-
-	for (i = 0; i < target->nr_images; i++) {
-		int error = qcow2_image_map(&target->cache, &target->images[i], at, bytes, wait, extent);
-
-		if (error)
-			return error;
-		if (extent->kind != QCOW2_UNALLOCATED)
-			return 0;
-		bytes = extent->bytes;
+	switch (bio_op(bio)) {
+	case REQ_OP_READ:
+		return true;
+	case REQ_OP_WRITE:
+		/* A flush may come to a device that is never written. */
+		return target->writer || !bio->bi_iter.bi_size;
+	case REQ_OP_DISCARD:
+	case REQ_OP_WRITE_ZEROES:
+		return target->writer;
+	default:
+		return false;
 	}
-	extent->kind = QCOW2_ZERO;
-	return 0;
 }
 
 static int map_bio(struct dm_target *ti, struct bio *bio)
 {
-	switch (bio_op(bio)) {
-	case REQ_OP_READ:
-		qcow2_request_submit(ti->private, bio);
-		return DM_MAPIO_SUBMITTED;
-	case REQ_OP_WRITE:
-		/* A flush: all that could be written is durable. */
-		if (!bio->bi_iter.bi_size) {
-			bio_endio(bio);
-			return DM_MAPIO_SUBMITTED;
-		}
+	if (!is_served(ti->private, bio))
 		return DM_MAPIO_KILL;
-	default:
-		return DM_MAPIO_KILL;
-	}
+	qcow2_request_submit(ti->private, bio);
+	return DM_MAPIO_SUBMITTED;
+}
+
+static int preresume(struct dm_target *ti)
+{
+	return qcow2_target_resume(ti->private);
+}
+
+static void postsuspend(struct dm_target *ti)
+{
+	qcow2_target_suspend(ti->private);
 }
 
 /* Kernels before 6.2 ask for the limits of targets only that have devices to iterate over. */
@@ -47,15 +46,26 @@ static int iterate_devices(struct dm_target *ti, iterate_devices_callout_fn call
 	return 0;
 }
 
+/* The most that one discard takes: a bio counts its bytes in 32 bits. */
+#define QCOW2_DISCARD_SECTORS ((1U << 30) >> SECTOR_SHIFT)
+
 static void io_hints(struct dm_target *ti, struct queue_limits *limits)
 {
 	const struct qcow2_target *target = ti->private;
 	const struct qcow2_image *top = &target->images[0];
+	u32 block = target->writer ? max_t(u32, top->file.block, SECTOR_SIZE) : SECTOR_SIZE;
+	u32 cluster = top->is_raw ? PAGE_SIZE : qcow2_cluster_bytes(&top->header);
 
-	limits->logical_block_size = SECTOR_SIZE;
-	limits->physical_block_size = PAGE_SIZE;
-	limits->io_min = PAGE_SIZE;
-	limits->io_opt = top->is_raw ? 0 : qcow2_cluster_bytes(&top->header);
+	limits->logical_block_size = block;
+	limits->physical_block_size = max_t(u32, block, PAGE_SIZE);
+	limits->io_min = limits->physical_block_size;
+	limits->io_opt = max_t(u32, cluster, limits->io_min);
+	if (!target->writer)
+		return;
+	limits->discard_granularity = max_t(u32, cluster, block);
+	limits->max_discard_sectors = QCOW2_DISCARD_SECTORS;
+	limits->max_hw_discard_sectors = QCOW2_DISCARD_SECTORS;
+	limits->max_write_zeroes_sectors = QCOW2_DISCARD_SECTORS;
 }
 
 static struct target_type qcow2_target_type = {
@@ -66,6 +76,8 @@ static struct target_type qcow2_target_type = {
 	.ctr = qcow2_table_load,
 	.dtr = qcow2_table_free,
 	.map = map_bio,
+	.preresume = preresume,
+	.postsuspend = postsuspend,
 	.status = qcow2_table_status,
 	.io_hints = io_hints,
 	.iterate_devices = iterate_devices,

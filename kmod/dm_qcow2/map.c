@@ -8,9 +8,8 @@ static void set_hole(struct qcow2_extent *extent, enum qcow2_kind kind, u64 byte
 	extent->bytes = bytes;
 }
 
-/* An L2 entry of a slice. The caller holds the slice's lock, so that both halves are of one time. */
-static int decode(const struct qcow2_image *image, const struct qcow2_slice *slice, u32 index,
-		  struct qcow2_cluster *cluster)
+int qcow2_image_entry(const struct qcow2_image *image, const struct qcow2_slice *slice, u32 index,
+		      struct qcow2_cluster *cluster)
 {
 	const u8 *entry = slice->data + (index << qcow2_l2_entry_bits(&image->header));
 	u64 bitmap = qcow2_has_extended_l2(&image->header) ? qcow2_be64(entry + 8) : 0;
@@ -52,12 +51,14 @@ static bool add_cluster(const struct qcow2_image *image, const struct qcow2_clus
 	if (!extent->bytes) {
 		extent->kind = kind;
 		extent->host = cluster->host + offset;
+		extent->copied = cluster->copied;
 		extent->packed_at = cluster->host;
 		extent->packed_bytes = cluster->packed_bytes;
 		extent->skip = offset;
 	} else if (kind != extent->kind || kind == QCOW2_PACKED) {
 		return false;
-	} else if (kind == QCOW2_DATA && cluster->host + offset != extent->host + extent->bytes) {
+	} else if (kind == QCOW2_DATA && (cluster->host + offset != extent->host + extent->bytes ||
+					  cluster->copied != extent->copied)) {
 		return false;
 	}
 	extent->bytes += end - offset;
@@ -74,7 +75,7 @@ static int map_slice(const struct qcow2_image *image, struct qcow2_slice *slice,
 	extent->bytes = 0;
 	spin_lock(&slice->lock);
 	do {
-		error = decode(image, slice, index, &cluster);
+		error = qcow2_image_entry(image, slice, index, &cluster);
 		if (error || !add_cluster(image, &cluster, offset, extent))
 			break;
 		offset = 0;
@@ -91,6 +92,7 @@ static int map_raw(const struct qcow2_image *image, u64 at, u64 bytes, struct qc
 {
 	set_hole(extent, QCOW2_DATA, bytes);
 	extent->host = at;
+	extent->copied = false;
 	return 0;
 }
 

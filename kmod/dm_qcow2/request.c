@@ -5,11 +5,11 @@
  * is done by a work of the bio's own, which may wait; the lane goes on with the next.
  */
 #include <linux/blkdev.h>
-#include <linux/highmem.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 
 #include "request.h"
+#include "writer.h"
 
 /* Transfers in flight that need no memory to be had. */
 #define QCOW2_MIN_PARTS 64
@@ -26,6 +26,7 @@ struct qcow2_part {
 	u64 at;
 	u32 skip;
 	u32 bytes;
+	int ticket;
 	struct work_struct work;
 };
 
@@ -34,146 +35,76 @@ static struct bio *bio_of(struct qcow2_request *request)
 	return dm_bio_from_per_bio_data(request, sizeof(*request));
 }
 
-static void put_request(struct qcow2_request *request)
+static void end_request(struct qcow2_request *request)
 {
-	struct bio *bio;
+	struct bio *bio = bio_of(request);
 
-	if (!atomic_dec_and_test(&request->pending))
-		return;
-	bio = bio_of(request);
 	bio->bi_status = request->status;
 	if (request->status)
 		atomic64_inc(&request->target->stats.errors);
 	bio_endio(bio);
 }
 
-static void fail(struct qcow2_request *request, int error)
+void qcow2_requests_end(struct list_head *requests, int error)
+{
+	struct qcow2_request *request, *next;
+
+	list_for_each_entry_safe(request, next, requests, in_list) {
+		if (error)
+			qcow2_request_fail(request, error);
+		end_request(request);
+	}
+}
+
+static void put_request(struct qcow2_request *request)
+{
+	if (!atomic_dec_and_test(&request->pending))
+		return;
+	if (request->durable && !request->status)
+		qcow2_commit_add(request->target->writer, &request->in_list);
+	else
+		end_request(request);
+}
+
+void qcow2_request_fail(struct qcow2_request *request, int error)
 {
 	/* Which of several errors is told does not matter. */
 	WRITE_ONCE(request->status, error == -ENOSPC ? BLK_STS_NOSPC : BLK_STS_IOERR);
-}
-
-/* The memory of a request from an offset on: the vecs, and how far into the first it begins. */
-static const struct bio_vec *memory_at(struct qcow2_request *request, u32 skip, u32 *into)
-{
-	struct bio *bio = bio_of(request);
-	struct bvec_iter iter = request->memory;
-	const struct bio_vec *vec;
-
-	bio_advance_iter(bio, &iter, skip);
-	vec = bio->bi_io_vec + iter.bi_idx;
-	*into = mp_bvec_iter_bvec(bio->bi_io_vec, iter).bv_offset - vec->bv_offset;
-	return vec;
-}
-
-static void iter_of(struct qcow2_request *request, u32 skip, u32 bytes, unsigned int direction, struct iov_iter *iter)
-{
-	u32 into;
-	const struct bio_vec *vecs = memory_at(request, skip, &into);
-
-	iov_iter_bvec(iter, direction, vecs, qcow2_count_vecs(vecs, (u64)into + bytes), into + bytes);
-	iov_iter_advance(iter, into);
-}
-
-static void zero(struct qcow2_request *request, u32 skip, u32 bytes)
-{
-	u32 into;
-	const struct bio_vec *vecs = memory_at(request, skip, &into);
-
-	qcow2_zero_vecs(vecs, into, bytes);
-}
-
-static void copy_in(struct qcow2_request *request, u32 skip, const u8 *from, u32 bytes)
-{
-	struct bio *bio = bio_of(request);
-	struct bvec_iter iter = request->memory;
-
-	bio_advance_iter(bio, &iter, skip);
-	while (bytes) {
-		/* Of a single page. */
-		struct bio_vec vec = bio_iter_iovec(bio, iter);
-		u32 part = min(bytes, vec.bv_len);
-		u8 *to = kmap_local_page(vec.bv_page);
-
-		memcpy(to + vec.bv_offset, from, part);
-		kunmap_local(to);
-		flush_dcache_page(vec.bv_page);
-		bio_advance_iter(bio, &iter, part);
-		from += part;
-		bytes -= part;
-	}
-}
-
-/* Whether direct I/O takes the memory of a part as it is. */
-static bool memory_fits(struct qcow2_request *request, const struct qcow2_file *file, u32 skip, u32 bytes)
-{
-	u32 into, mask = min_t(u32, file->block, SECTOR_SIZE) - 1;
-	const struct bio_vec *vec = memory_at(request, skip, &into);
-	u64 left = (u64)into + bytes;
-
-	if (into & mask)
-		return false;
-	for (; left; vec++) {
-		if ((vec->bv_offset | vec->bv_len) & mask)
-			return false;
-		left -= min_t(u64, left, vec->bv_len);
-	}
-	return true;
-}
-
-/* Reads, waiting, what a transfer could not or did not; what is behind the file's end is zeros. */
-static int read_waiting(struct qcow2_request *request, const struct qcow2_file *file, u32 skip, u32 bytes, u64 at)
-{
-	while (bytes) {
-		struct iov_iter iter;
-		struct kiocb kiocb;
-		ssize_t ret;
-
-		init_sync_kiocb(&kiocb, file->file);
-		kiocb.ki_pos = at;
-		kiocb.ki_flags = 0;
-		iter_of(request, skip, bytes, ITER_DEST, &iter);
-		ret = file->file->f_op->read_iter(&kiocb, &iter);
-		if (ret < 0)
-			return ret;
-		if (!ret)
-			break;
-		skip += ret;
-		bytes -= ret;
-		at += ret;
-	}
-	if (bytes)
-		zero(request, skip, bytes);
-	return 0;
 }
 
 static void end_part(struct qcow2_part *part)
 {
 	struct qcow2_request *request = part->request;
 
+	qcow2_grace_leave(&request->target->grace, part->ticket);
 	mempool_free(part, &request->target->parts);
 	put_request(request);
 }
 
-static void read_rest(struct work_struct *work)
+static void move_rest(struct work_struct *work)
 {
 	struct qcow2_part *part = container_of(work, struct qcow2_part, work);
+	struct qcow2_request *request = part->request;
 	unsigned int flags = memalloc_noio_save();
-	int error = read_waiting(part->request, part->file, part->skip, part->bytes, part->at);
+	int error;
 
+	if (request->op == QCOW2_OP_READ)
+		error = qcow2_read_waiting(request, part->file, part->skip, part->bytes, part->at);
+	else
+		error = qcow2_write_waiting(request, part->file, part->skip, part->bytes, part->at);
 	memalloc_noio_restore(flags);
 	if (error)
-		fail(part->request, error);
+		qcow2_request_fail(request, error);
 	end_part(part);
 }
 
 /* Any context. */
-static void read_done(struct qcow2_transfer *transfer, long result)
+static void part_done(struct qcow2_transfer *transfer, long result)
 {
 	struct qcow2_part *part = container_of(transfer, struct qcow2_part, transfer);
 
 	if (result < 0 && result != -EINVAL) {
-		fail(part->request, result);
+		qcow2_request_fail(part->request, result);
 	} else if (result < part->bytes) {
 		/* The end of the file, a transfer that was cut, or a file system that takes none of that kind here. */
 		if (result > 0) {
@@ -181,15 +112,16 @@ static void read_done(struct qcow2_transfer *transfer, long result)
 			part->skip += result;
 			part->bytes -= result;
 		}
-		INIT_WORK(&part->work, read_rest);
-		queue_work(part->request->target->threads, &part->work);
+		INIT_WORK(&part->work, move_rest);
+		queue_work(part->request->target->rests, &part->work);
 		return;
 	}
 	end_part(part);
 }
 
-static void start_read(struct qcow2_request *request, const struct qcow2_file *file, u32 bytes, u64 at)
+void qcow2_part_start(struct qcow2_request *request, const struct qcow2_file *file, u32 bytes, u64 at)
 {
+	bool write = request->op == QCOW2_OP_WRITE;
 	/* Waits for others to end when there is no memory: they do so without this thread. */
 	struct qcow2_part *part = mempool_alloc(&request->target->parts, GFP_NOIO);
 	struct iov_iter iter;
@@ -199,66 +131,43 @@ static void start_read(struct qcow2_request *request, const struct qcow2_file *f
 	part->at = at;
 	part->skip = request->done;
 	part->bytes = bytes;
-	part->transfer.done = read_done;
-	iter_of(request, request->done, bytes, ITER_DEST, &iter);
+	part->ticket = qcow2_grace_enter(&request->target->grace);
+	part->transfer.done = part_done;
+	qcow2_memory_iter(request, part->skip, bytes, write ? ITER_SOURCE : ITER_DEST, &iter);
 	atomic_inc(&request->pending);
-	qcow2_file_start(file, &part->transfer, false, &iter, at);
+	qcow2_file_start(file, &part->transfer, write, &iter, at);
 }
 
-static int read_data(struct qcow2_request *request, const struct qcow2_extent *extent, bool wait)
+static int next_piece(struct qcow2_request *request, bool wait)
 {
-	const struct qcow2_file *file = qcow2_image_data(extent->image);
-	u32 bytes = extent->bytes;
+	struct qcow2_grace *grace = &request->target->grace;
+	int ticket, error;
 
-	if (qcow2_file_fits_direct(file, extent->host, bytes) && memory_fits(request, file, request->done, bytes)) {
-		start_read(request, file, bytes, extent->host);
-		return 0;
-	}
-	return wait ? read_waiting(request, file, request->done, bytes, extent->host) : -EAGAIN;
-}
-
-static int read_packed(struct qcow2_request *request, const struct qcow2_extent *extent, bool wait)
-{
-	struct qcow2_unpackers *unpackers = &request->target->unpackers;
-	struct qcow2_unpacker *unpacker;
-	int error;
-
-	if (!wait)
-		return -EAGAIN;
-	error = qcow2_unpack(unpackers, extent, &unpacker);
-	if (error)
-		return error;
-	copy_in(request, request->done, unpacker->cluster.data + extent->skip, extent->bytes);
-	qcow2_unpack_end(unpackers, unpacker);
-	return 0;
-}
-
-static int read_extent(struct qcow2_request *request, const struct qcow2_extent *extent, bool wait)
-{
-	switch (extent->kind) {
-	case QCOW2_DATA:
-		return read_data(request, extent, wait);
-	case QCOW2_PACKED:
-		return read_packed(request, extent, wait);
+	if (wait && request->op != QCOW2_OP_READ)
+		qcow2_commit_throttle(request->target->writer);
+	ticket = qcow2_grace_enter(grace);
+	switch (request->op) {
+	case QCOW2_OP_READ:
+		error = qcow2_read_piece(request, wait);
+		break;
+	case QCOW2_OP_WRITE:
+		error = qcow2_write_piece(request, wait);
+		break;
 	default:
-		zero(request, request->done, extent->bytes);
-		return 0;
+		error = qcow2_zero_piece(request, wait);
 	}
+	qcow2_grace_leave(grace, ticket);
+	return error;
 }
 
-/* Begins what is left of a read. Return: 0; -EAGAIN: it has to wait; other errors. */
+/* Begins what is left of a request. Return: 0; -EAGAIN: it has to wait; other errors. */
 static int go_on(struct qcow2_request *request, bool wait)
 {
 	while (request->done < request->bytes) {
-		struct qcow2_extent extent;
-		int error = qcow2_target_map(request->target, request->at + request->done,
-					     request->bytes - request->done, wait, &extent);
+		int error = next_piece(request, wait);
 
-		if (!error)
-			error = read_extent(request, &extent, wait);
 		if (error)
 			return error;
-		request->done += extent.bytes;
 		if (wait)
 			cond_resched();
 	}
@@ -273,7 +182,7 @@ static void run_request(struct work_struct *work)
 
 	memalloc_noio_restore(flags);
 	if (error)
-		fail(request, error);
+		qcow2_request_fail(request, error);
 	put_request(request);
 }
 
@@ -288,7 +197,7 @@ static void attempt(struct qcow2_request *request)
 		return;
 	}
 	if (error)
-		fail(request, error);
+		qcow2_request_fail(request, error);
 	put_request(request);
 }
 
@@ -304,31 +213,58 @@ static void run_lane(struct work_struct *work)
 	list_splice_init(&lane->waiting, &waiting);
 	spin_unlock_irq(&lane->lock);
 	blk_start_plug(&plug);
-	list_for_each_entry_safe(request, next, &waiting, in_lane)
+	list_for_each_entry_safe(request, next, &waiting, in_list)
 		attempt(request);
 	blk_finish_plug(&plug);
 	memalloc_noio_restore(flags);
 }
 
-void qcow2_request_submit(struct qcow2_target *target, struct bio *bio)
+static enum qcow2_op op_of(const struct bio *bio)
 {
-	struct qcow2_request *request = dm_per_bio_data(bio, sizeof(*request));
+	switch (bio_op(bio)) {
+	case REQ_OP_READ:
+		return QCOW2_OP_READ;
+	case REQ_OP_DISCARD:
+		return QCOW2_OP_DISCARD;
+	case REQ_OP_WRITE_ZEROES:
+		return QCOW2_OP_ZERO;
+	default:
+		return bio->bi_iter.bi_size ? QCOW2_OP_WRITE : QCOW2_OP_FLUSH;
+	}
+}
+
+static void queue_request(struct qcow2_request *request)
+{
+	struct qcow2_target *target = request->target;
 	struct qcow2_lane *lane = &target->lanes[raw_smp_processor_id() % target->nr_lanes];
 	unsigned long flags;
 
+	/* A bio may come from where another ends. */
+	spin_lock_irqsave(&lane->lock, flags);
+	list_add_tail(&request->in_list, &lane->waiting);
+	spin_unlock_irqrestore(&lane->lock, flags);
+	queue_work(target->threads, &lane->work);
+}
+
+void qcow2_request_submit(struct qcow2_target *target, struct bio *bio)
+{
+	struct qcow2_request *request = dm_per_bio_data(bio, sizeof(*request));
+
 	request->target = target;
+	request->op = op_of(bio);
 	request->at = (u64)dm_target_offset(target->ti, bio->bi_iter.bi_sector) << SECTOR_SHIFT;
 	request->bytes = bio->bi_iter.bi_size;
 	request->memory = bio->bi_iter;
 	request->done = 0;
+	request->durable = target->writer && request->op != QCOW2_OP_READ && bio->bi_opf & (REQ_FUA | REQ_PREFLUSH);
+	request->unmap = !(bio->bi_opf & REQ_NOUNMAP);
 	request->status = BLK_STS_OK;
 	atomic_set(&request->pending, 1);
-	atomic64_inc(&target->stats.reads);
-	/* A bio may come from where another ends. */
-	spin_lock_irqsave(&lane->lock, flags);
-	list_add_tail(&request->in_lane, &lane->waiting);
-	spin_unlock_irqrestore(&lane->lock, flags);
-	queue_work(target->threads, &lane->work);
+	atomic64_inc(&target->stats.requests);
+	if (request->op == QCOW2_OP_FLUSH)
+		put_request(request);
+	else
+		queue_request(request);
 }
 
 int qcow2_requests_init(struct qcow2_target *target)
@@ -346,12 +282,16 @@ int qcow2_requests_init(struct qcow2_target *target)
 		INIT_WORK(&target->lanes[i].work, run_lane);
 	}
 	target->threads = alloc_workqueue("dm-qcow2", WQ_MEM_RECLAIM | WQ_UNBOUND, QCOW2_THREADS);
-	return target->threads ? 0 : -ENOMEM;
+	/* Others may wait for the parts that end there. */
+	target->rests = alloc_workqueue("dm-qcow2-rest", WQ_MEM_RECLAIM | WQ_UNBOUND, 0);
+	return target->threads && target->rests ? 0 : -ENOMEM;
 }
 
 void qcow2_requests_exit(struct qcow2_target *target)
 {
 	if (target->threads)
 		destroy_workqueue(target->threads);
+	if (target->rests)
+		destroy_workqueue(target->rests);
 	mempool_exit(&target->parts);
 }

@@ -11,6 +11,7 @@
 
 #include "request.h"
 #include "table.h"
+#include "writer.h"
 
 struct options {
 	u32 cache_kib;
@@ -34,7 +35,7 @@ static int open_data_file(struct qcow2_image *image, const char *fd, const char 
 }
 
 /* Opens what a FILE argument names. */
-static int open_files(struct qcow2_image *image, char *argument, const char **reason)
+static int open_files(struct qcow2_image *image, char *argument, bool write, const char **reason)
 {
 	char *format = strsep(&argument, ":");
 	char *fd = strsep(&argument, ":");
@@ -47,7 +48,7 @@ static int open_files(struct qcow2_image *image, char *argument, const char **re
 		return -EINVAL;
 	if (!fd || kstrtouint(fd, 10, &number))
 		return -EINVAL;
-	error = qcow2_file_open(&image->file, number, false, reason);
+	error = qcow2_file_open(&image->file, number, write, reason);
 	if (!error && argument)
 		error = open_data_file(image, argument, reason);
 	return error;
@@ -91,28 +92,12 @@ static int open_chain(struct qcow2_target *target, struct dm_arg_set *args, cons
 		return -ENOMEM;
 	target->nr_images = nr;
 	for (i = 0; i < nr; i++) {
-		error = open_files(&target->images[i], (char *)dm_shift_arg(args), reason);
+		error = open_files(&target->images[i], (char *)dm_shift_arg(args), target->is_writable && !i, reason);
 		if (error)
 			return error;
 		if (has_file_twice(target, i)) {
 			*reason = "a file is in the chain twice";
 			return -ELOOP;
-		}
-	}
-	return 0;
-}
-
-static int load_chain(struct qcow2_target *target, const char **reason)
-{
-	u64 l1_memory = QCOW2_MAX_L1_MEMORY;
-	unsigned int i;
-	int error;
-
-	for (i = 0; i < target->nr_images; i++) {
-		error = qcow2_image_load(&target->images[i], false, i == target->nr_images - 1, &l1_memory, reason);
-		if (error) {
-			DMERR("file %u of the chain: %s", i, *reason);
-			return error;
 		}
 	}
 	return 0;
@@ -148,41 +133,27 @@ static int read_options(struct dm_arg_set *args, struct options *options, const 
 	return args->argc ? -EINVAL : 0;
 }
 
-static u32 largest_cluster(const struct qcow2_target *target)
-{
-	u32 bytes = 0;
-	unsigned int i;
-
-	for (i = 0; i < target->nr_images; i++)
-		if (!target->images[i].is_raw)
-			bytes = max_t(u32, bytes, qcow2_cluster_bytes(&target->images[i].header));
-	return bytes;
-}
-
 static int load(struct qcow2_target *target, struct dm_arg_set *args, const char **reason)
 {
-	struct dm_target *ti = target->ti;
 	struct options options;
+	u32 largest;
 	int error;
 
-	*reason = "images can not be written yet: load a read-only table";
-	if (dm_table_is_writable(ti->table))
-		return -EROFS;
 	*reason = "no memory";
 	error = open_chain(target, args, reason);
 	if (!error)
 		error = read_options(args, &options, reason);
 	if (!error)
-		error = load_chain(target, reason);
+		error = qcow2_target_load(target, reason);
 	if (error)
 		return error;
-	*reason = "longer than the image's disk";
-	if (ti->len > DIV_ROUND_UP_ULL(target->images[0].size, SECTOR_SIZE))
-		return -EINVAL;
 	*reason = "no memory";
+	largest = qcow2_target_largest_cluster(target);
 	error = qcow2_cache_init(&target->cache, options.cache_kib);
-	if (!error && largest_cluster(target))
-		error = qcow2_unpackers_init(&target->unpackers, largest_cluster(target));
+	if (!error && largest)
+		error = qcow2_unpackers_init(&target->unpackers, largest);
+	if (!error && target->is_writable)
+		error = qcow2_writer_init(target);
 	return error ? error : qcow2_requests_init(target);
 }
 
@@ -191,6 +162,7 @@ static void free_target(struct qcow2_target *target)
 	unsigned int i;
 
 	qcow2_requests_exit(target);
+	qcow2_writer_exit(target);
 	qcow2_unpackers_exit(&target->unpackers);
 	qcow2_cache_exit(&target->cache);
 	for (i = 0; i < target->nr_images; i++)
@@ -209,6 +181,8 @@ int qcow2_table_load(struct dm_target *ti, unsigned int argc, char **argv)
 	if (!target)
 		return refuse(ti, "no memory", -ENOMEM);
 	target->ti = ti;
+	target->is_writable = dm_table_is_writable(ti->table);
+	qcow2_grace_init(&target->grace);
 	error = load(target, &args, &reason);
 	if (error) {
 		free_target(target);
@@ -217,6 +191,12 @@ int qcow2_table_load(struct dm_target *ti, unsigned int argc, char **argv)
 	ti->private = target;
 	ti->per_io_data_size = sizeof(struct qcow2_request);
 	ti->num_flush_bios = 1;
+	if (target->writer) {
+		ti->flush_supported = true;
+		ti->discards_supported = true;
+		ti->num_discard_bios = 1;
+		ti->num_write_zeroes_bios = 1;
+	}
 	return 0;
 }
 
@@ -241,15 +221,19 @@ static void show_table(const struct qcow2_target *target, char *result, unsigned
 	DMEMIT(" 1 cache_kib:%u", target->cache.limit * (QCOW2_SLICE_BYTES / 1024));
 }
 
-/* ro FILES SLICES/LIMIT HITS MISSES READS SLOW ERRORS */
+/* STATE FILES SLICES/LIMIT HITS MISSES REQUESTS SLOW ERRORS [ALLOCATED FREED COMMITS] */
 static void show_info(struct qcow2_target *target, char *result, unsigned int maxlen)
 {
+	const struct qcow2_writer *writer = target->writer;
 	unsigned int sz = 0;
 
-	DMEMIT("ro %u %u/%u %llu %llu %llu %llu %llu", target->nr_images, READ_ONCE(target->cache.nr),
-	       target->cache.limit, READ_ONCE(target->cache.hits), READ_ONCE(target->cache.misses),
-	       (u64)atomic64_read(&target->stats.reads), (u64)atomic64_read(&target->stats.slow),
-	       (u64)atomic64_read(&target->stats.errors));
+	DMEMIT("%s %u %u/%u %llu %llu %llu %llu %llu", !writer ? "ro" : READ_ONCE(writer->failed) ? "failed" : "rw",
+	       target->nr_images, READ_ONCE(target->cache.nr), target->cache.limit, READ_ONCE(target->cache.hits),
+	       READ_ONCE(target->cache.misses), (u64)atomic64_read(&target->stats.requests),
+	       (u64)atomic64_read(&target->stats.slow), (u64)atomic64_read(&target->stats.errors));
+	if (writer)
+		DMEMIT(" %llu %llu %llu", (u64)atomic64_read(&writer->allocated), (u64)atomic64_read(&writer->freed),
+		       (u64)atomic64_read(&writer->nr_commits));
 }
 
 void qcow2_table_status(struct dm_target *ti, status_type_t type, unsigned int flags, char *result,

@@ -8,6 +8,7 @@
 #include <linux/workqueue.h>
 
 #include "cache.h"
+#include "grace.h"
 #include "image.h"
 #include "unpack.h"
 
@@ -22,8 +23,10 @@ struct qcow2_lane {
 	struct work_struct work;
 };
 
+struct qcow2_writer;
+
 struct qcow2_stats {
-	atomic64_t reads;
+	atomic64_t requests;
 	/* Requests that had to wait in a thread of their own. */
 	atomic64_t slow;
 	atomic64_t errors;
@@ -34,12 +37,18 @@ struct qcow2_target {
 	/* Constant once the table is loaded; images[0] is the top. */
 	struct qcow2_image *images;
 	unsigned int nr_images;
+	bool is_writable;
 
 	struct qcow2_cache cache;
 	struct qcow2_unpackers unpackers;
+	/* Who looks mappings up, and moves data by them. */
+	struct qcow2_grace grace;
+	/* NULL for a table that is read only. */
+	struct qcow2_writer *writer;
 	/* Parts of requests; bounds those in flight. */
 	mempool_t parts;
 	struct workqueue_struct *threads;
+	struct workqueue_struct *rests;
 	struct qcow2_lane lanes[QCOW2_MAX_LANES];
 	unsigned int nr_lanes;
 	struct qcow2_stats stats;
@@ -52,5 +61,28 @@ struct qcow2_target {
  * Return: as qcow2_image_map() does.
  */
 int qcow2_target_map(struct qcow2_target *target, u64 at, u64 bytes, bool wait, struct qcow2_extent *extent);
+
+/**
+ * qcow2_target_read() - reads a part of the disk into a buffer, waiting
+ * @bytes: at most the buffer's
+ * @is_hole: whether all of it reads as zeros without being in a file
+ *
+ * Return: 0 or a negative errno.
+ */
+int qcow2_target_read(struct qcow2_target *target, struct qcow2_buffer *buffer, u64 at, u32 bytes, bool *is_hole);
+
+/* Loads all images of the chain, whose files are open. Return: 0 or a negative errno, with a constant string for people. */
+int qcow2_target_load(struct qcow2_target *target, const char **reason);
+
+/* Bytes; 0: there are raw files only. */
+u32 qcow2_target_largest_cluster(const struct qcow2_target *target);
+
+/*
+ * Reads again what is kept of the images: others may have changed them while the device was suspended, or another table was
+ * in use. Return: 0; -EBUSY: another device writes the top; other errors.
+ */
+int qcow2_target_resume(struct qcow2_target *target);
+/* Makes all durable and lets go of the images. No bio is in flight. */
+void qcow2_target_suspend(struct qcow2_target *target);
 
 #endif

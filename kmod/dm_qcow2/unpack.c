@@ -147,12 +147,13 @@ static int unzstd(struct qcow2_unpacker *unpacker, const u8 *from, u32 bytes, u3
 	return 0;
 }
 
-static int read_packed(struct qcow2_unpacker *unpacker, const struct qcow2_extent *extent, const u8 **from)
+static int read_packed(struct qcow2_unpacker *unpacker, const struct qcow2_extent *extent, u32 bytes,
+		       const u8 **from)
 {
 	const struct qcow2_file *file = &extent->image->file;
 	u32 block = max_t(u32, file->block, SECTOR_SIZE);
 	u64 begin = round_down(extent->packed_at, block);
-	u64 end = round_up(extent->packed_at + extent->packed_bytes, block);
+	u64 end = round_up(extent->packed_at + bytes, block);
 	long ret;
 
 	if (end - begin > unpacker->packed.bytes)
@@ -167,17 +168,19 @@ static int read_packed(struct qcow2_unpacker *unpacker, const struct qcow2_exten
 static int unpack(struct qcow2_unpacker *unpacker, const struct qcow2_extent *extent)
 {
 	const struct qcow2_header *header = &extent->image->header;
+	/* Data that does not shrink is not stored compressed: what lies further behind is not part of it. */
+	u32 bytes = min_t(u32, extent->packed_bytes, qcow2_cluster_bytes(header));
 	const u8 *from;
 	int error;
 
 	unpacker->image = NULL;
-	error = read_packed(unpacker, extent, &from);
+	error = read_packed(unpacker, extent, bytes, &from);
 	if (error)
 		return error;
 	if (header->compression == QCOW2_ZSTD)
-		error = unzstd(unpacker, from, extent->packed_bytes, qcow2_cluster_bytes(header));
+		error = unzstd(unpacker, from, bytes, qcow2_cluster_bytes(header));
 	else
-		error = inflate(unpacker, from, extent->packed_bytes, qcow2_cluster_bytes(header));
+		error = inflate(unpacker, from, bytes, qcow2_cluster_bytes(header));
 	if (error)
 		return error;
 	unpacker->image = extent->image;

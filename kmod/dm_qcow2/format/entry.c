@@ -17,7 +17,6 @@ static int decode_packed(const struct qcow2_header *header, u64 entry, struct qc
 {
 	u32 offset_bits = 62 - (header->cluster_bits - 8);
 	u64 sectors = (entry & (QCOW2_COMPRESSED - 1)) >> offset_bits;
-	u64 most;
 
 	if (qcow2_has_data_file(header))
 		return -EIO;
@@ -25,10 +24,6 @@ static int decode_packed(const struct qcow2_header *header, u64 entry, struct qc
 	cluster->host = entry & ((1ULL << offset_bits) - 1);
 	/* The first sector is counted from its start, though the data may begin within it. */
 	cluster->packed_bytes = (sectors + 1) * 512 - (cluster->host & 511);
-	/* Data that does not shrink is not stored compressed: what lies further behind is not part of it. */
-	most = qcow2_cluster_bytes(header) + 512;
-	if (cluster->packed_bytes > most)
-		cluster->packed_bytes = most;
 	return cluster->host > QCOW2_OFFSET_MASK ? -EIO : 0;
 }
 
