@@ -29,6 +29,8 @@ export interface BootRequest {
   /** More kernel parameters. */
   append?: readonly string[];
   memoryMb?: number;
+  /** Raw files as virtio disks, /dev/vda first; the guest may write them. It needs the modules virtio_pci and virtio_blk. */
+  disks?: readonly string[];
   cpus?: number;
   /**
    * The clock counts instructions, one a nanosecond, on one CPU: what a guest measures then says how many instructions it
@@ -108,6 +110,7 @@ function qemuArguments(request: BootRequest, folder: string, initrd: string): st
     ...['-d', 'cpu_reset', '-D', join(folder, 'resets')],
     ...['-m', String(request.memoryMb ?? 768), '-nodefaults', '-nographic', '-no-reboot'],
     ...['-kernel', request.kernel.vmlinuz, '-initrd', initrd, '-append', append.join(' ')],
+    ...(request.disks ?? []).flatMap((path) => ['-drive', `file=${path},format=raw,if=virtio,cache=unsafe`]),
     ...['-serial', `file:${join(folder, 'console')}`, '-serial', `file:${join(folder, 'output')}`],
   ];
 }

@@ -14,20 +14,40 @@ import { fileURLToPath } from 'node:url';
 import { inRoot } from './namespace.ts';
 import { runLogged } from './process.ts';
 
-const source = fileURLToPath(new URL('../../kmod/vhost_blk', import.meta.url));
+const kmod = fileURLToPath(new URL('../../kmod', import.meta.url));
 const BUILD_MS = 15 * 60_000;
 // Raised when the way of building changes, so that older results are not believed.
-const RECIPE = '2';
+const RECIPE = '3';
+
+/** A folder of kmod: a module, and programs that its subfolders' Makefiles build. */
+export interface ModuleSource {
+  name: string;
+  programs: readonly { folder: string; name: string }[];
+}
+
+export const vhostBlk: ModuleSource = {
+  name: 'vhost_blk',
+  programs: [
+    { folder: 'check', name: 'vhost-blk-check' },
+    { folder: 'bench', name: 'vhost-blk-bench' },
+  ],
+};
 
 /** A module and its programs as one kernel's own tool chain built them. */
-export interface Built {
+export interface BuiltSource {
   release: string;
   module: Buffer;
-  check: Buffer;
-  bench: Buffer;
+  /** By name. */
+  programs: ReadonlyMap<string, Buffer>;
   /** Lines of the build that a compiler, modpost or objtool called a warning. */
   warnings: string[];
   cached: boolean;
+}
+
+/** vhost_blk and its programs. */
+export interface Built extends BuiltSource {
+  check: Buffer;
+  bench: Buffer;
 }
 
 /** What a module is built for. */
@@ -40,53 +60,66 @@ export interface BuildTarget {
 }
 
 /**
- * Builds vhost_blk (W=1), vhost-blk-check and vhost-blk-bench (static) inside a Debian root. The root is not changed: source
- * and result are bind mounts in a mount namespace that ends with the build.
+ * Builds a module (W=1) and its programs (static) inside a Debian root. The root is not changed: source and result are bind
+ * mounts in a mount namespace that ends with the build.
  * @param target the tree's content must be what its path tells
  * @param cache folder for results, keyed by the source's content, the release and the compiler
  * @throws Error with the end of the log when it does not build
  */
-export async function buildModule(target: BuildTarget, cache: string): Promise<Built> {
+export async function buildSource(
+  module: ModuleSource,
+  target: BuildTarget,
+  cache: string,
+): Promise<BuiltSource> {
   const { release } = target;
-  const folder = join(cache, `${release}-${buildKey(target)}`);
+  const folder = join(cache, `${release}-${buildKey(module, target)}`);
   const cached = existsSync(folder);
-  if (!cached) await build(target, folder);
+  if (!cached) await build(module, target, folder);
   const log = readFileSync(join(folder, 'build.log'), 'utf8');
   return {
     release,
-    module: readFileSync(join(folder, 'vhost_blk.ko')),
-    check: readFileSync(join(folder, 'vhost-blk-check')),
-    bench: readFileSync(join(folder, 'vhost-blk-bench')),
+    module: readFileSync(join(folder, `${module.name}.ko`)),
+    programs: new Map(module.programs.map(({ name }) => [name, readFileSync(join(folder, name))])),
     warnings: warningsOf(log),
     cached,
   };
 }
 
-async function build(target: BuildTarget, folder: string): Promise<void> {
+/** buildSource() of vhost_blk. */
+export async function buildModule(target: BuildTarget, cache: string): Promise<Built> {
+  const built = await buildSource(vhostBlk, target, cache);
+  const program = (name: string) => built.programs.get(name)!;
+  return { ...built, check: program('vhost-blk-check'), bench: program('vhost-blk-bench') };
+}
+
+async function build(module: ModuleSource, target: BuildTarget, folder: string): Promise<void> {
   const partial = `${folder}.partial-${process.pid}`;
   rmSync(partial, { recursive: true, force: true });
-  copySource(join(partial, 'source'));
+  copySource(module, join(partial, 'source'));
   const log = join(partial, 'build.log');
-  const ended = await runLogged(buildCommand(target, partial), { output: log, timeoutMs: BUILD_MS });
+  const ended = await runLogged(buildCommand(module, target, partial), { output: log, timeoutMs: BUILD_MS });
   if (ended.code !== 0) {
     const tail = readFileSync(log, 'utf8').split('\n').slice(-30).join('\n');
     rmSync(partial, { recursive: true, force: true });
-    throw new Error(`vhost_blk does not build for ${target.release}: ${JSON.stringify(ended)}\n${tail}`);
+    throw new Error(`${module.name} does not build for ${target.release}: ${JSON.stringify(ended)}\n${tail}`);
   }
   rmSync(join(partial, 'source'), { recursive: true });
   rmSync(folder, { recursive: true, force: true });
   renameSync(partial, folder);
 }
 
-function buildCommand({ root, release, tree }: BuildTarget, work: string): string[] {
+function buildCommand(
+  { name, programs }: ModuleSource,
+  { root, release, tree }: BuildTarget,
+  work: string,
+): string[] {
   const headers = tree === undefined ? `/lib/modules/${release}/build` : '/usr/src';
   const script = [
     'set -e',
     'cd /mnt/source',
     `make -C ${headers} M=/mnt/source W=1 modules`,
-    'make -C check STATIC=1 O=/mnt/check',
-    'make -C bench STATIC=1 O=/mnt/bench',
-    'cp vhost_blk.ko /mnt/check/vhost-blk-check /mnt/bench/vhost-blk-bench /mnt/',
+    ...programs.map(({ folder }) => `make -C ${folder} STATIC=1 O=/mnt/${folder}`),
+    `cp ${[`${name}.ko`, ...programs.map((one) => `/mnt/${one.folder}/${one.name}`)].join(' ')} /mnt/`,
   ].join('\n');
   return inRoot(root, { '/mnt': work, ...(tree === undefined ? {} : { '/usr/src': tree }) }, script);
 }
@@ -102,28 +135,30 @@ function warningsOf(log: string): string[] {
 }
 
 /** Everything that can change the result. */
-function buildKey({ root, release, tree = '' }: BuildTarget): string {
+function buildKey(module: ModuleSource, { root, release, tree = '' }: BuildTarget): string {
   const hash = createHash('sha256').update(`${RECIPE}\0${release}\0${basename(tree)}\0`);
   hash.update(readFileSync(join(root, 'var/lib/dpkg/status')));
-  for (const path of sourceFiles()) hash.update(`${path}\0`).update(readFileSync(join(source, path)));
+  for (const path of sourceFiles(module))
+    hash.update(`${path}\0`).update(readFileSync(join(kmod, module.name, path)));
   return hash.digest('hex').slice(0, 20);
 }
 
 /** Copies the module's folder without what an in-place build left there. */
-export function copySource(to: string): void {
-  for (const path of sourceFiles()) {
+export function copySource(module: ModuleSource, to: string): void {
+  for (const path of sourceFiles(module)) {
     mkdirSync(join(to, path, '..'), { recursive: true });
-    cpSync(join(source, path), join(to, path));
+    cpSync(join(kmod, module.name, path), join(to, path));
   }
 }
 
 /** Files of the module's folder without what an in-place build left there. */
-function sourceFiles(): string[] {
-  const skipped =
-    /(^|\/)\.|\.(o|ko|mod|mod\.c|cmd|a|symvers)$|(^|\/)(modules\.order|vhost-blk-check|vhost-blk-bench)$/;
+function sourceFiles({ name, programs }: ModuleSource): string[] {
+  const source = join(kmod, name);
+  const products = ['modules\\.order', ...programs.map((program) => program.name)].join('|');
+  const skipped = new RegExp(`(^|/)\\.|\\.(o|ko|mod|mod\\.c|cmd|a|symvers)$|(^|/)(${products})$`);
   const files = (folder: string): string[] =>
-    readdirSync(folder).flatMap((name) => {
-      const path = join(folder, name);
+    readdirSync(folder).flatMap((file) => {
+      const path = join(folder, file);
       return statSync(path).isDirectory() ? files(path) : [relative(source, path)];
     });
   return files(source)

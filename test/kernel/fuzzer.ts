@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Log } from '../../src/lab/debian/cache.ts';
 import { buildRoot } from '../../src/lab/debian/root.ts';
-import { copySource } from './build.ts';
+import { copySource, vhostBlk } from './build.ts';
 import { inRoot } from './namespace.ts';
 import { runLogged } from './process.ts';
 
@@ -39,7 +39,7 @@ export class Fuzzer {
   static async build(log: Log, change?: Change): Promise<Fuzzer> {
     const root = await buildRoot({ suite, include }, log);
     const fuzzer = new Fuzzer(root, mkdtempSync(join(tmpdir(), 'blkfleet-fuzzer-')));
-    copySource(join(fuzzer.folder, 'source'));
+    copySource(vhostBlk, join(fuzzer.folder, 'source'));
     if (change) fuzzer.change(change);
     mkdirSync(join(fuzzer.folder, 'corpus'));
     mkdirSync(join(fuzzer.folder, 'found'));

@@ -2,7 +2,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { copySource } from './build.ts';
+import { copySource, vhostBlk } from './build.ts';
 import { type DebugKernel, prepareDebugKernel } from './debug-kernel.ts';
 import { inRoot } from './namespace.ts';
 import { runLogged } from './process.ts';
@@ -27,7 +27,7 @@ afterAll(() => {
 async function inSource(command: string, change?: { file: string; append: string }): Promise<string> {
   const source = join(folder, 'source');
   rmSync(source, { recursive: true, force: true });
-  copySource(source);
+  copySource(vhostBlk, source);
   if (change) writeFileSync(join(source, change.file), change.append, { flag: 'a' });
   const output = join(folder, 'output');
   const argv = inRoot(

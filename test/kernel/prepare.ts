@@ -2,7 +2,14 @@ import { join } from 'node:path';
 import { cacheFolder, type Log } from '../../src/lab/debian/cache.ts';
 import { fetchPackages, newestKernel } from '../../src/lab/debian/package.ts';
 import { buildRoot } from '../../src/lab/debian/root.ts';
-import { type Built, buildModule } from './build.ts';
+import {
+  type BuildTarget,
+  type Built,
+  type BuiltSource,
+  buildModule,
+  buildSource,
+  type ModuleSource,
+} from './build.ts';
 import { type KernelImage, partsOfImage, unpackKernel } from './image.ts';
 import { flavour, type KernelLine } from './lines.ts';
 
@@ -18,7 +25,25 @@ export interface Prepared {
  * @param log progress, a line each
  * @throws FleetError when the mirror can not be reached; Error when the module does not build
  */
-export async function prepareLine({ line, suite, tools = [] }: KernelLine, log: Log): Promise<Prepared> {
+export async function prepareLine(line: KernelLine, log: Log): Promise<Prepared> {
+  const { image, target } = await prepareKernel(line, log);
+  return { image, built: await buildModule(target, join(cacheFolder(), 'builds', 'vhost_blk')) };
+}
+
+/** As prepareLine(), for another module. */
+export async function prepareModule(
+  module: ModuleSource,
+  line: KernelLine,
+  log: Log,
+): Promise<{ image: KernelImage; built: BuiltSource }> {
+  const { image, target } = await prepareKernel(line, log);
+  return { image, built: await buildSource(module, target, join(cacheFolder(), 'builds', module.name)) };
+}
+
+async function prepareKernel(
+  { line, suite, tools = [] }: KernelLine,
+  log: Log,
+): Promise<{ image: KernelImage; target: BuildTarget }> {
   const kernel = await newestKernel({ suite, flavour, line }, log);
   const [image] = await fetchPackages({ suite, names: [kernel.image] }, log);
   const parts = partsOfImage(image!.file, kernel.release);
@@ -30,9 +55,5 @@ export async function prepareLine({ line, suite, tools = [] }: KernelLine, log: 
   );
   const include = ['gcc', 'libc6-dev', 'make', ...tools, kernel.headers];
   const root = await buildRoot({ suite, include }, log);
-  const built = await buildModule(
-    { root, release: kernel.release },
-    join(cacheFolder(), 'builds', 'vhost_blk'),
-  );
-  return { image: unpacked, built };
+  return { image: unpacked, target: { root, release: kernel.release } };
 }

@@ -257,7 +257,7 @@ function countLine(run: CheckRun, features: readonly string[], line: string): vo
   }
 }
 
-const splat =
+export const splat =
   /\b(BUG|Oops|WARNING|KASAN|UBSAN|KFENCE)\b|general protection|blocked for more|\bstall|Call Trace|refcount_t|Poison overwritten|Redzone|soft lockup|Kernel panic/;
 
 /** Lines of a console behind START that tell of a bug. */

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The chain as one disk, and the times at which its images are ours. */
+#include <linux/sched/mm.h>
+#include <linux/uio.h>
+
+#include "writer.h"
+
+/* Guards writers. */
+static DEFINE_MUTEX(writers_lock);
+/* Those whose top image is ours alone. */
+static LIST_HEAD(writers);
+
+int qcow2_target_map(struct qcow2_target *target, u64 at, u64 bytes, bool wait, struct qcow2_extent *extent)
+{
+	unsigned int i;
+
+	for (i = 0; i < target->nr_images; i++) {
+		int error = qcow2_image_map(&target->cache, &target->images[i], at, bytes, wait, extent);
+
+		if (error)
+			return error;
+		if (extent->kind != QCOW2_UNALLOCATED)
+			return 0;
+		bytes = extent->bytes;
+	}
+	extent->kind = QCOW2_ZERO;
+	return 0;
+}
+
+static int read_file(const struct qcow2_extent *extent, struct qcow2_buffer *buffer, u32 skip)
+{
+	const struct qcow2_file *file = qcow2_image_data(extent->image);
+	u32 done = 0;
+
+	while (done < extent->bytes) {
+		u32 left = extent->bytes - done;
+		bool direct = qcow2_file_fits_direct(file, extent->host + done, left) && !(skip % SECTOR_SIZE);
+		struct iov_iter iter;
+		ssize_t ret;
+
+		iov_iter_bvec(&iter, ITER_DEST, buffer->vecs, qcow2_count_vecs(buffer->vecs, skip + extent->bytes),
+			      skip + extent->bytes);
+		iov_iter_advance(&iter, skip + done);
+		ret = qcow2_file_move(file, false, direct, &iter, extent->host + done);
+		if (ret < 0)
+			return ret;
+		if (!ret)
+			break;
+		done += ret;
+	}
+	memset(buffer->data + skip + done, 0, extent->bytes - done);
+	return 0;
+}
+
+static int read_packed(struct qcow2_target *target, const struct qcow2_extent *extent, u8 *to)
+{
+	struct qcow2_unpacker *unpacker;
+	int error = qcow2_unpack(&target->unpackers, extent, &unpacker);
+
+	if (error)
+		return error;
+	memcpy(to, unpacker->cluster.data + extent->skip, extent->bytes);
+	qcow2_unpack_end(&target->unpackers, unpacker);
+	return 0;
+}
+
+int qcow2_target_read(struct qcow2_target *target, struct qcow2_buffer *buffer, u64 at, u32 bytes, bool *is_hole)
+{
+	u32 done = 0;
+
+	*is_hole = true;
+	while (done < bytes) {
+		struct qcow2_extent extent;
+		int error = qcow2_target_map(target, at + done, bytes - done, true, &extent);
+
+		if (error)
+			return error;
+		if (extent.kind == QCOW2_ZERO)
+			memset(buffer->data + done, 0, extent.bytes);
+		else if (extent.kind == QCOW2_PACKED)
+			error = read_packed(target, &extent, buffer->data + done);
+		else
+			error = read_file(&extent, buffer, done);
+		if (error)
+			return error;
+		*is_hole = *is_hole && extent.kind == QCOW2_ZERO;
+		done += extent.bytes;
+	}
+	return 0;
+}
+
+int qcow2_target_load(struct qcow2_target *target, const char **reason)
+{
+	u64 l1_memory = QCOW2_MAX_L1_MEMORY;
+	unsigned int i;
+
+	for (i = 0; i < target->nr_images; i++) {
+		bool is_last = i == target->nr_images - 1;
+		int error = qcow2_image_load(&target->images[i], target->is_writable && !i, is_last, &l1_memory, reason);
+
+		if (error) {
+			DMERR("file %u of the chain: %s", i, *reason);
+			return error;
+		}
+	}
+	*reason = "longer than the image's disk";
+	return target->ti->len > DIV_ROUND_UP_ULL(target->images[0].size, SECTOR_SIZE) ? -EINVAL : 0;
+}
+
+/* Return: -EBUSY when another device has the file. */
+static int own(struct qcow2_writer *writer)
+{
+	const struct qcow2_writer *other;
+	int error = 0;
+
+	mutex_lock(&writers_lock);
+	list_for_each_entry(other, &writers, in_writers)
+		if (qcow2_file_same(&other->top->file, &writer->top->file))
+			error = -EBUSY;
+	if (!error)
+		list_add(&writer->in_writers, &writers);
+	mutex_unlock(&writers_lock);
+	return error;
+}
+
+static void disown(struct qcow2_writer *writer)
+{
+	mutex_lock(&writers_lock);
+	list_del_init(&writer->in_writers);
+	mutex_unlock(&writers_lock);
+}
+
+/* As the specification asks of who writes an image without keeping what such a bit stands for. */
+static int clear_autoclear(struct qcow2_writer *writer)
+{
+	u64 kept = writer->top->header.autoclear & QCOW2_AUTOCLEAR_RAW_DATA;
+	u32 bytes = max_t(u32, writer->top->file.block, SECTOR_SIZE);
+	struct qcow2_buffer *buffer = &writer->copy;
+	long ret;
+
+	if (kept == writer->top->header.autoclear)
+		return 0;
+	ret = qcow2_file_read(&writer->top->file, buffer->vecs, bytes, 0);
+	if (ret < (long)bytes)
+		return ret < 0 ? ret : -EIO;
+	qcow2_put_be64(buffer->data + QCOW2_AT_AUTOCLEAR, kept);
+	ret = qcow2_file_write(&writer->top->file, buffer->vecs, bytes, 0);
+	return ret ? ret : vfs_fsync(writer->top->file.file, 1);
+}
+
+static int start_writer(struct qcow2_writer *writer, const char **reason)
+{
+	int error = qcow2_refs_load(writer, reason);
+
+	if (error)
+		return error;
+	bitmap_free(writer->l1_dirty);
+	writer->l1_parts = DIV_ROUND_UP_ULL((u64)writer->top->l1_entries * sizeof(u64), writer->top->slice_bytes);
+	writer->l1_dirty = bitmap_zalloc(max(writer->l1_parts, 1U), GFP_KERNEL);
+	*reason = "no memory";
+	if (!writer->l1_dirty)
+		return -ENOMEM;
+	*reason = "the header can not be written";
+	return clear_autoclear(writer);
+}
+
+static int reload(struct qcow2_target *target, const char **reason)
+{
+	u32 largest = qcow2_target_largest_cluster(target);
+	int error;
+
+	qcow2_cache_drop(&target->cache);
+	qcow2_unpackers_drop(&target->unpackers);
+	error = qcow2_target_load(target, reason);
+	if (error)
+		return error;
+	*reason = "it has larger clusters than before";
+	if (qcow2_target_largest_cluster(target) > largest)
+		return -EINVAL;
+	return target->writer ? start_writer(target->writer, reason) : 0;
+}
+
+int qcow2_target_resume(struct qcow2_target *target)
+{
+	unsigned int flags = memalloc_noio_save();
+	const char *reason = "another device writes the image";
+	int error = target->writer ? own(target->writer) : 0;
+
+	if (!error) {
+		error = reload(target, &reason);
+		if (error && target->writer)
+			disown(target->writer);
+	}
+	memalloc_noio_restore(flags);
+	if (error)
+		DMERR("%s: %s", dm_table_device_name(target->ti->table), reason);
+	return error;
+}
+
+void qcow2_target_suspend(struct qcow2_target *target)
+{
+	struct qcow2_writer *writer = target->writer;
+	unsigned int flags;
+
+	/* Never resumed, or suspended already. */
+	if (!writer || list_empty(&writer->in_writers))
+		return;
+	flags = memalloc_noio_save();
+	if (!qcow2_commit_all(writer))
+		qcow2_refs_trim(writer);
+	memalloc_noio_restore(flags);
+	disown(writer);
+}
+
+u32 qcow2_target_largest_cluster(const struct qcow2_target *target)
+{
+	u32 bytes = 0;
+	unsigned int i;
+
+	for (i = 0; i < target->nr_images; i++)
+		if (!target->images[i].is_raw)
+			bytes = max_t(u32, bytes, qcow2_cluster_bytes(&target->images[i].header));
+	return bytes;
+}

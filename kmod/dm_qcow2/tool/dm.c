@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The device mapper's ioctls (linux/dm-ioctl.h). */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/dm-ioctl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "dm.h"
+#include "node.h"
+#include "say.h"
+
+/* The version whose interface is used; any of the same major number has it. */
+#define INTERFACE_MINOR 27
+#define ANSWER_BYTES 65536
+
+#define UUID_PREFIX "BLKFLEET-QCOW2-"
+
+/* A call and room for its answer, as one piece of memory. */
+union call {
+	struct dm_ioctl head;
+	char bytes[ANSWER_BYTES];
+};
+
+static int control = -1;
+
+static int open_control(void)
+{
+	if (control >= 0)
+		return 0;
+	control = open("/dev/mapper/control", O_RDWR | O_CLOEXEC);
+	if (control >= 0)
+		return 0;
+	say("/dev/mapper/control: %s", strerror(errno));
+	return -1;
+}
+
+static union call *new_call(const char *name)
+{
+	union call *call = open_control() ? NULL : calloc(1, sizeof(*call));
+
+	if (!call)
+		return NULL;
+	call->head.version[0] = DM_VERSION_MAJOR;
+	call->head.version[1] = INTERFACE_MINOR;
+	call->head.data_size = sizeof(*call);
+	call->head.data_start = sizeof(call->head);
+	snprintf(call->head.name, sizeof(call->head.name), "%s", name);
+	return call;
+}
+
+/* Ends a call that needs no answer. */
+static int finish(union call *call, const char *name, unsigned long request, const char *what)
+{
+	int error = ioctl(control, request, call);
+
+	if (error)
+		say("%s: %s: %s", name, what, strerror(errno));
+	free(call);
+	return error;
+}
+
+static int create(const char *name)
+{
+	union call *call = new_call(name);
+
+	if (!call)
+		return -1;
+	snprintf(call->head.uuid, sizeof(call->head.uuid), UUID_PREFIX "%s", name);
+	return finish(call, name, DM_DEV_CREATE, "can not be created");
+}
+
+static int load(const char *name, uint64_t sectors, const char *table, bool read_only)
+{
+	union call *call = new_call(name);
+	struct dm_target_spec *spec;
+
+	if (!call)
+		return -1;
+	spec = (struct dm_target_spec *)(call->bytes + call->head.data_start);
+	call->head.target_count = 1;
+	if (read_only)
+		call->head.flags |= DM_READONLY_FLAG;
+	spec->length = sectors;
+	strcpy(spec->target_type, DM_TARGET);
+	strcpy((char *)(spec + 1), table);
+	return finish(call, name, DM_TABLE_LOAD, "the kernel refuses the image, dmesg tells why");
+}
+
+/* A call after which udev makes or removes the device file. */
+static int change(const char *name, unsigned long request, const char *what, uint64_t *dev)
+{
+	union call *call = new_call(name);
+	struct node_wait wait;
+	int error;
+
+	if (!call)
+		return -1;
+	node_wait_begin(&wait);
+	call->head.event_nr = wait.event_nr;
+	error = ioctl(control, request, call);
+	if (error)
+		say("%s: %s: %s", name, what, strerror(errno));
+	else if (dev)
+		*dev = call->head.dev;
+	node_wait_end(&wait, !error && call->head.flags & DM_UEVENT_GENERATED_FLAG);
+	free(call);
+	return error;
+}
+
+int dm_attach(const char *name, uint64_t sectors, const char *table, bool read_only, char *path, size_t room)
+{
+	uint64_t dev;
+
+	if (create(name))
+		return -1;
+	if (load(name, sectors, table, read_only) || change(name, DM_DEV_SUSPEND, "can not be started", &dev)) {
+		change(name, DM_DEV_REMOVE, "can not be removed", NULL);
+		return -1;
+	}
+	return node_find(name, dev, path, room);
+}
+
+/* The state of a device; 1: it is none of ours. */
+static int read_state(const char *name, struct dm_state *state)
+{
+	union call *call = new_call(name);
+	struct dm_target_spec *spec;
+	int ret = 1;
+
+	if (!call)
+		return -1;
+	if (ioctl(control, DM_TABLE_STATUS, call)) {
+		say("%s: %s", name, strerror(errno));
+		free(call);
+		return -1;
+	}
+	spec = (struct dm_target_spec *)(call->bytes + call->head.data_start);
+	if (call->head.target_count == 1 && !(call->head.flags & DM_BUFFER_FULL_FLAG) &&
+	    !strncmp(spec->target_type, DM_TARGET, sizeof(spec->target_type))) {
+		*state = (struct dm_state){
+			.sectors = spec->length,
+			.read_only = call->head.flags & DM_READONLY_FLAG,
+			.suspended = call->head.flags & DM_SUSPEND_FLAG,
+			.open_count = call->head.open_count,
+		};
+		snprintf(state->name, sizeof(state->name), "%s", name);
+		snprintf(state->text, sizeof(state->text), "%s", (char *)(spec + 1));
+		ret = 0;
+	}
+	free(call);
+	return ret;
+}
+
+int dm_detach(const char *name)
+{
+	struct dm_state state;
+	int ret = read_state(name, &state);
+
+	if (ret > 0)
+		say("%s: not a device of the target " DM_TARGET, name);
+	if (ret || change(name, DM_DEV_REMOVE, "can not be detached", NULL))
+		return -1;
+	node_forget(name);
+	return 0;
+}
+
+static int show_one(const char *name, bool must, void (*show)(const struct dm_state *state))
+{
+	struct dm_state state;
+	int ret = read_state(name, &state);
+
+	if (!ret)
+		show(&state);
+	else if (ret > 0 && must)
+		say("%s: not a device of the target " DM_TARGET, name);
+	return ret < 0 || (ret && must) ? -1 : 0;
+}
+
+int dm_each(const char *name, void (*show)(const struct dm_state *state))
+{
+	union call *call;
+	struct dm_name_list *entry;
+	int error = 0;
+
+	if (name)
+		return show_one(name, true, show);
+	call = new_call("");
+	if (!call)
+		return -1;
+	error = ioctl(control, DM_LIST_DEVICES, call);
+	if (error)
+		say("devices can not be listed: %s", strerror(errno));
+	entry = (struct dm_name_list *)(call->bytes + call->head.data_start);
+	while (!error && entry->dev) {
+		error = show_one(entry->name, false, show);
+		if (!entry->next)
+			break;
+		entry = (struct dm_name_list *)((char *)entry + entry->next);
+	}
+	free(call);
+	return error;
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The device mapper, by its ioctls. */
+#ifndef DM_H
+#define DM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define DM_TARGET "qcow2"
+
+/* A device of ours. */
+struct dm_state {
+	char name[128];
+	uint64_t sectors;
+	bool read_only;
+	bool suspended;
+	unsigned int open_count;
+	/* What the target says of itself. */
+	char text[512];
+};
+
+/* Each says on standard error why it fails, and returns -1 then, else 0. */
+
+/**
+ * dm_attach() - makes a device of one target
+ * @name: that no device has
+ * @sectors: its size in sectors of 512 bytes
+ * @table: the target's arguments
+ * @path: where its device file is
+ */
+int dm_attach(const char *name, uint64_t sectors, const char *table, bool read_only, char *path, size_t room);
+
+/* Removes a device of ours. */
+int dm_detach(const char *name);
+
+/* Calls @show for the devices of ours, or that of a name. */
+int dm_each(const char *name, void (*show)(const struct dm_state *state));
+
+#endif

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef LOCK_H
+#define LOCK_H
+
+#include <stdbool.h>
+
+/**
+ * lock_image() - locks an image as QEMU does while it uses one
+ * @path: for messages
+ * @fd: the locks are its open file description's and live as long as that does
+ * @write: whether the image shall be written
+ *
+ * Says on standard error why it fails: somebody else uses the image in a way that does not go together with this.
+ *
+ * Return: 0 or -1.
+ */
+int lock_image(const char *path, int fd, bool write);
+
+#endif
