@@ -1,119 +1,21 @@
-import { execFileSync, spawn } from 'node:child_process';
-import {
-  appendFileSync,
-  chmodSync,
-  cpSync,
-  existsSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { existsSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import type { Host } from '../../src/inventory/host.ts';
-import { FleetError } from '../../src/lib/errors.ts';
-import type { Connection, ScriptRequest, Transport } from '../../src/transport/connection.ts';
-import { createTransport, type SshTransportOptions } from '../../src/transport/index.ts';
-import { makeKey, PASSWORD, TestSshd } from './sshd.ts';
+import { afterEach, describe, expect, it } from 'vitest';
+import {
+  connect,
+  failureOf,
+  fish,
+  host,
+  request,
+  sshd,
+  transport,
+  transports,
+  useSshHosts,
+  whoami,
+} from './ssh-hosts.ts';
+import { PASSWORD } from './sshd.ts';
 
-const SUDOERS = `
-Defaults env_reset
-Defaults:notty requiretty
-Defaults:pty use_pty
-root ALL=(ALL:ALL) ALL
-deploy,csh,fish,loud,pty,notty ALL=(root) NOPASSWD: ALL
-pass ALL=(root) ALL
-`;
-const fish = '/usr/bin/fish';
-let sshd: TestSshd;
-let scratch: string;
-const transports: Transport[] = [];
-
-beforeAll(async () => {
-  scratch = mkdtempSync(join(tmpdir(), 'blkfleet-ssh-test-'));
-  sshd = await TestSshd.start({
-    sudoers: SUDOERS,
-    users: [
-      { name: 'root', uid: 0 },
-      { name: 'deploy', uid: 5001, shell: '/bin/bash' },
-      { name: 'pass', uid: 5002 },
-      { name: 'nosudo', uid: 5003 },
-      { name: 'notty', uid: 5004 },
-      { name: 'pty', uid: 5005 },
-      { name: 'csh', uid: 5006, shell: '/bin/csh' },
-      { name: 'fish', uid: 5007, shell: fish },
-      { name: 'nologin', uid: 5008, shell: '/usr/sbin/nologin' },
-      {
-        name: 'loud',
-        uid: 5009,
-        shell: '/bin/bash',
-        bashrc: 'echo "Welcome!"; echo "to the host"; printf "no newline"\n',
-      },
-      { name: 'quits', uid: 5010, shell: '/bin/bash', bashrc: 'exit 0\n' },
-      { name: 'forced', uid: 5011, keyOptions: 'command="echo only backups here"' },
-      { name: 'floods', uid: 5012, shell: '/bin/bash', bashrc: 'yes "this never ends"\n' },
-      { name: 'echoes', uid: 5013, keyOptions: 'command="cat"' },
-    ],
-  });
-});
-
-afterEach(async () => {
-  await Promise.all(transports.splice(0).map((t) => t.close()));
-});
-
-afterAll(async () => {
-  await sshd?.remove();
-  rmSync(scratch, { recursive: true, force: true });
-});
-
-function transport(options: Partial<SshTransportOptions> = {}): Transport {
-  const made = createTransport({
-    hostKeys: 'strict',
-    knownHostsFiles: [sshd.knownHosts],
-    sshConfigFile: null,
-    connectTimeout: 5,
-    ...options,
-  });
-  transports.push(made);
-  return made;
-}
-
-function host(user: string, connection: Partial<Host['connection']> = {}): Host {
-  return {
-    name: `${user}-host`,
-    groups: [],
-    vars: {},
-    connection: { address: '127.0.0.1', port: sshd.port, user, identity_file: sshd.identity, ...connection },
-  };
-}
-
-const request = (body: string, more: Partial<ScriptRequest> = {}): ScriptRequest => ({
-  body: [body],
-  become: true,
-  deadline: 30,
-  maxBytes: 1 << 20,
-  ...more,
-});
-const whoami = 'bf_b id\nid -un\nbf_e id $?\n';
-
-async function connect(user: string, options?: Partial<SshTransportOptions>): Promise<Connection> {
-  return transport(options).connect(host(user));
-}
-
-/** The one diagnostic of a rejection; its code is what callers compare. */
-async function failureOf(promise: Promise<unknown>): Promise<FleetError> {
-  const error = await promise.then(
-    () => new Error('it did not fail'),
-    (reason) => reason,
-  );
-  if (!(error instanceof FleetError)) throw error;
-  expect(error.diagnostics[0]!.host).toBeTruthy();
-  expect(JSON.stringify(error.diagnostics)).not.toContain(PASSWORD);
-  return error;
-}
+useSshHosts();
 
 describe('a script', () => {
   it('runs as root through sudo, in at most 15 round trips', async () => {
@@ -215,26 +117,6 @@ describe('a script', () => {
   });
 });
 
-describe('floods', () => {
-  it.each([
-    ['stdout', 'yes'],
-    ['stderr', 'yes >&2'],
-    ['one line', 'tr "\\0" x < /dev/zero'],
-    ['a frame', 'bf_b a; yes'],
-  ])('of %s are cut off, in bounded memory', async (_what, body) => {
-    const connection = await connect('deploy');
-    const before = process.memoryUsage().rss;
-    const error = await failureOf(connection.run(request(body, { maxBytes: 4 << 20 })));
-    expect(error.code).toBe('E_LIMIT');
-    expect(process.memoryUsage().rss - before).toBeLessThan(120 << 20);
-    await connection.close();
-  });
-  it('of a login shell are cut off', async () => {
-    const connection = await connect('floods');
-    expect((await failureOf(connection.run(request(whoami, { become: false })))).code).toBe('E_LIMIT');
-  });
-});
-
 describe('shells that run nothing', () => {
   it.each([
     ['nologin', 'not available'],
@@ -288,153 +170,6 @@ describe('sudo', () => {
     });
     await connection.run(request(whoami));
     expect(asked).toBe(0);
-  });
-});
-
-describe('host keys', () => {
-  const knownHosts = (text: string) => {
-    const path = join(mkdtempSync(join(scratch, 'kh-')), 'known_hosts');
-    writeFileSync(path, text);
-    return path;
-  };
-  const name = () => `[127.0.0.1]:${sshd.port}`;
-  const otherKey = () => {
-    const path = join(mkdtempSync(join(scratch, 'key-')), 'k');
-    makeKey(path, 'ed25519');
-    return readFileSync(`${path}.pub`, 'utf8').split(' ').slice(0, 2).join(' ');
-  };
-  const attempt = (path: string, options: Partial<SshTransportOptions> = {}, vars = {}) =>
-    transport({ knownHostsFiles: [path], ...options }).connect(host('deploy', vars));
-
-  it('unknown: refused with the fingerprint, before any login', async () => {
-    const error = await failureOf(attempt(knownHosts('')));
-    expect(error.code).toBe('E_HOST_KEY');
-    const print = execFileSync('ssh-keygen', ['-lf', join(sshd.folder, 'host_ed25519.pub')], {
-      encoding: 'utf8',
-    }).split(' ')[1]!;
-    expect(error.message).toContain(print);
-  });
-  it('changed, revoked, only a CA: refused, also by accept-new, and nothing is written', async () => {
-    for (const text of [
-      `${name()} ${otherKey()}\n`,
-      `${name()} ${sshd.hostKey('ed25519')}\n@revoked ${name()} ${sshd.hostKey('ed25519')}\n`,
-      `@cert-authority * ${otherKey()}\n`,
-    ]) {
-      const path = knownHosts(text);
-      expect((await failureOf(attempt(path))).code).toBe('E_HOST_KEY');
-      if (!text.startsWith('@cert')) {
-        expect((await failureOf(attempt(path, { hostKeys: 'accept-new' }))).code).toBe('E_HOST_KEY');
-        expect(readFileSync(path, 'utf8')).toBe(text);
-      }
-    }
-  });
-  it('of another type known: that type is asked for, and a host without it refused', async () => {
-    await attempt(knownHosts(`${name()} ${sshd.hostKey('ecdsa')}\n`));
-    const rsa = join(scratch, 'rsa');
-    makeKey(rsa, 'rsa');
-    const path = knownHosts(`${name()} ${readFileSync(`${rsa}.pub`, 'utf8')}`);
-    expect((await failureOf(attempt(path))).code).toBe('E_HOST_KEY');
-  });
-  it('hashed by ssh-keygen: found', async () => {
-    const path = knownHosts(`${name()} ${sshd.hostKey('ed25519')}\n`);
-    execFileSync('ssh-keygen', ['-q', '-H', '-f', path], { stdio: 'ignore' });
-    expect(readFileSync(path, 'utf8')).toMatch(/^\|1\|/);
-    await attempt(path);
-  });
-  it('new, with accept-new: taken once, written for ssh to find, then strict', async () => {
-    const path = join(mkdtempSync(join(scratch, 'new-')), 'sub/known_hosts');
-    const notices: string[] = [];
-    const shared = transport({
-      knownHostsFiles: [path],
-      hostKeys: 'accept-new',
-      onNotice: (_host, text) => notices.push(text),
-    });
-    await Promise.all([1, 2, 3].map(() => shared.connect(host('deploy'))));
-    expect(notices).toHaveLength(1);
-    expect(readFileSync(path, 'utf8').trim().split('\n')).toHaveLength(1);
-    execFileSync('ssh-keygen', ['-F', name(), '-f', path]);
-    await attempt(path);
-  });
-  it('pinned: by key and by fingerprint; a pin that does not fit refuses', async () => {
-    const print = execFileSync('ssh-keygen', ['-lf', join(sshd.folder, 'host_ed25519.pub')], {
-      encoding: 'utf8',
-    }).split(' ')[1]!;
-    const none = knownHosts('');
-    await attempt(none, {}, { host_keys: [sshd.hostKey('ecdsa')] });
-    await attempt(none, {}, { host_keys: [print] });
-    expect((await failureOf(attempt(sshd.knownHosts, {}, { host_keys: [otherKey()] }))).code).toBe(
-      'E_HOST_KEY',
-    );
-    expect((await failureOf(attempt(none, {}, { host_keys: ['nonsense'] }))).code).toBe('E_HOST_KEY');
-  });
-});
-
-describe('login', () => {
-  const login = (identity: string | undefined, more: Partial<SshTransportOptions> = {}) =>
-    transport(more).connect(host('deploy', { identity_file: identity }));
-  const copyKey = (name: string, mode = 0o600) => {
-    const path = join(scratch, name);
-    cpSync(sshd.identity, path);
-    chmodSync(path, mode);
-    return path;
-  };
-
-  it('by a PEM key', async () => {
-    const path = join(scratch, 'pem');
-    execFileSync('ssh-keygen', ['-q', '-t', 'rsa', '-b', '2048', '-m', 'PEM', '-N', '', '-f', path]);
-    const authorized = join(sshd.folder, 'home/deploy/.ssh/authorized_keys');
-    appendFileSync(authorized, readFileSync(`${path}.pub`));
-    await login(path);
-    const pkcs8 = join(scratch, 'pkcs8');
-    writeFileSync(
-      pkcs8,
-      (await import('node:crypto'))
-        .createPrivateKey(readFileSync(path))
-        .export({ type: 'pkcs8', format: 'pem' }),
-      { mode: 0o600 },
-    );
-    await login(pkcs8);
-  });
-  it('says what was wrong with the key', async () => {
-    const stranger = join(scratch, 'stranger');
-    makeKey(stranger, 'ed25519');
-    const locked = join(scratch, 'locked');
-    makeKey(locked, 'ed25519', 'a passphrase');
-    for (const [path, said, hint] of [
-      [stranger, stranger, 'authorized_keys'],
-      [locked, 'encrypted', `ssh-add ${locked}`],
-      [copyKey('open', 0o644), 'others may read it', 'chmod 600'],
-      [join(scratch, 'none'), 'does not exist', 'identity_file'],
-      [`${sshd.identity}.pub`, 'it is a public key', 'without .pub'],
-    ] as const) {
-      if (path.endsWith('.pub')) chmodSync(path, 0o600);
-      const error = await failureOf(login(path));
-      expect(error.code).toBe('E_AUTH');
-      expect(error.message).toContain(said);
-      expect(error.hint).toContain(hint);
-    }
-  });
-  it('by an agent, also for an encrypted key file it holds; a dead one is named', async () => {
-    const socket = join(scratch, 'agent');
-    const agent = spawn('ssh-agent', ['-D', '-a', socket], { stdio: 'ignore' });
-    const config = join(scratch, 'agent_config');
-    writeFileSync(config, `Host *\n  IdentityAgent ${socket}\n`);
-    try {
-      for (let i = 0; i < 50 && !existsSync(socket); i++) await new Promise((r) => setTimeout(r, 50));
-      execFileSync('ssh-add', ['-q', sshd.identity], {
-        env: { ...process.env, SSH_AUTH_SOCK: socket },
-        stdio: 'ignore',
-      });
-      await login(undefined, { sshConfigFile: config });
-      const locked = copyKey('locked-by-agent');
-      execFileSync('ssh-keygen', ['-q', '-p', '-N', 'a passphrase', '-f', locked]);
-      await login(locked, { sshConfigFile: config });
-    } finally {
-      agent.kill();
-      await new Promise((resolve) => agent.once('exit', resolve));
-    }
-    const error = await failureOf(login(copyKey('locked-by-agent-2', 0o644), { sshConfigFile: config }));
-    expect([error.code, error.message]).toEqual(['E_AUTH', expect.stringContaining('agent')]);
   });
 });
 
@@ -546,39 +281,6 @@ describe('the network', () => {
     const stop = new AbortController();
     setTimeout(() => stop.abort(), 200);
     expect((await failureOf(transport().connect(at(port), stop.signal))).code).toBe('E_INTERRUPTED');
-  });
-});
-
-describe('jump hosts', () => {
-  it('are passed through, one and two, shared by hosts, with host keys checked at each hop', async () => {
-    const shared = transport();
-    const hop = `nosudo@127.0.0.1:${sshd.port}`;
-    const config = join(scratch, 'jump_config');
-    writeFileSync(config, `Host *\n  IdentityFile ${sshd.identity}\n  IdentitiesOnly yes\n`);
-    const jumping = transport({ sshConfigFile: config });
-    const connections = await Promise.all(
-      [1, 2, 3].map(() => jumping.connect(host('deploy', { jump: hop }))),
-    );
-    for (const connection of connections)
-      expect((await connection.run(request(whoami))).frames.get('id')!.body.toString()).toBe('root\n');
-    const twice = await jumping.connect(host('deploy', { jump: `${hop},pass@127.0.0.1:${sshd.port}` }));
-    expect((await twice.run(request(whoami))).status).toBe(0);
-    const people = execFileSync('ps', ['axo', 'args'], { encoding: 'utf8' });
-    expect(people.match(/sshd: nosudo \[priv\]/g)).toHaveLength(1);
-    expect((await failureOf(shared.connect(host('deploy', { jump: 'nosudo@127.0.0.1:1' })))).code).toBe(
-      'E_UNREACHABLE',
-    );
-  });
-  it('can be names of the inventory; a circle and a dead end are told', async () => {
-    const bastion: Host = { ...host('nosudo'), name: 'bastion' };
-    const inventory = (name: string) => (name === 'bastion' ? bastion : undefined);
-    const connection = await transport({ inventory }).connect(host('deploy', { jump: 'bastion' }));
-    expect((await connection.run(request(whoami))).status).toBe(0);
-    const circle = { ...bastion, connection: { ...bastion.connection, jump: 'bastion' } };
-    const round = transport({ inventory: () => circle }).connect(host('deploy', { jump: 'bastion' }));
-    expect((await failureOf(round)).code).toBe('E_INVENTORY');
-    const end = transport({ inventory }).connect(host('deploy', { jump: 'bastion', port: 1 }));
-    expect((await failureOf(end)).code).toBe('E_UNREACHABLE');
   });
 });
 

@@ -4,15 +4,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
-#include <sched.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
@@ -162,35 +158,14 @@ static void run_sealed(const struct disk *unused, const struct check_case *self)
 	close(fd);
 }
 
-/* A mount that is gone with the case's process. */
-static int file_on_read_only_mount(void)
+static void prepare(int fd)
 {
-	static char folder[] = "/tmp/vhost-blk-check-XXXXXX";
-	char path[64];
-	int fd;
-
-	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
-		fail_errno("a mount namespace");
-	if (!mkdtemp(folder) || mount("check", folder, "tmpfs", 0, NULL))
-		fail_errno("can not mount tmpfs on %s", folder);
-	snprintf(path, sizeof(path), "%s/disk", folder);
-	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	if (fd < 0 || ftruncate(fd, FILE_BYTES))
-		fail_errno("can not make %s", path);
 	lay(fd, 64, 4096);
-	close(fd);
-	must("remounting read-only", mount(NULL, folder, NULL, MS_REMOUNT | MS_RDONLY, NULL));
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		fail_errno("can not open %s", path);
-	must("umount", umount2(folder, MNT_DETACH));
-	rmdir(folder);
-	return fd;
 }
 
 static void run_read_only_mount(const struct disk *unused, const struct check_case *self)
 {
-	int fd = file_on_read_only_mount();
+	int fd = file_on_read_only_mount(FILE_BYTES, prepare);
 	struct guest guest;
 
 	(void)unused;

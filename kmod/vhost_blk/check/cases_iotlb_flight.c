@@ -1,17 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Translations that are taken away from requests in flight. */
 #include <linux/vhost.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "counters.h"
 #include "hostile.h"
 #include "iommu.h"
 #include "mapper.h"
 #include "suite.h"
 
-/* How long they are in flight on a slow disk. */
-#define IN_FLIGHT_MS 500u
+/* Long enough for a call that does not wait to return. */
+#define HELD_MS 300u
 
 #define FLYING 64u
 #define FLYING_BYTES 65536u
@@ -29,24 +33,32 @@ static void submit_many(struct request *requests, struct guest *guest, uint64_t 
 	ring_kick_always(&guest->ring[0]);
 }
 
-/* A disk on which requests are in flight for a while; goes with the case. */
-static int open_slow_disk(struct mapper *slow)
+/* A disk that holds requests in flight from mapper_suspend() to mapper_resume(). */
+static int open_mapped_disk(struct mapper *mapper)
 {
+	struct mapper_part whole = { .target = "linear" };
 	struct disk disk;
 
 	disk_scratch(&disk);
-	mapper_delay(slow, &disk, IN_FLIGHT_MS);
+	whole.sectors = disk.bytes / SECTOR;
+	snprintf(whole.parameters, sizeof(whole.parameters), "%s 0", disk.path);
+	mapper_create(mapper, "held", &whole, 1);
 	/* The mapper has it open. */
 	close(disk.fd);
 	close(disk.content);
-	return slow->fd;
+	return mapper->fd;
 }
 
-static void expect_in_flight(const struct mapper *slow)
+static void wait_in_flight(unsigned wanted)
 {
-	for (unsigned waited = 0; !mapper_done(slow).in_flight; waited++) {
+	struct counters counters;
+
+	for (unsigned waited = 0;; waited++) {
+		counters_read(0, &counters);
+		if (counters_get(&counters, "in_flight") == wanted)
+			return;
 		if (waited > HOSTILE_MS)
-			fail("expected requests in flight, saw none");
+			fail("expected %u requests in flight, saw %llu", wanted, counters_get(&counters, "in_flight"));
 		usleep(1000);
 	}
 }
@@ -77,25 +89,66 @@ static void expect_counted(const struct guest *guest, unsigned requests)
 		fail("expected all requests to be counted, saw another base");
 }
 
-/*
- * Data of requests in flight is taken away: when that has been taken note of, nothing is written there any more. count: 1
- * for a disk that surely still has them in flight.
- */
+struct invalidation {
+	const struct guest *guest;
+	uint64_t iova;
+	size_t bytes;
+	atomic_bool done;
+};
+
+static void *invalidate(void *argument)
+{
+	struct invalidation *invalidation = argument;
+
+	iommu_invalidate(invalidation->guest, invalidation->iova, invalidation->bytes);
+	invalidation->done = true;
+	return NULL;
+}
+
+/* Data of requests in flight is taken away: that is not answered before they have ended. */
+static void run_invalidate_held(const struct disk *unused, const struct check_case *self)
+{
+	const size_t bytes = FLYING * (FLYING_BYTES + 512);
+	struct invalidation invalidation = { .iova = IOMMU_DATA, .bytes = bytes };
+	struct request requests[FLYING];
+	struct mapper mapper;
+	struct iommu iommu;
+	struct guest guest;
+	pthread_t thread;
+
+	(void)unused;
+	counters_require();
+	iommu_start(&iommu, &guest, &self->options, open_mapped_disk(&mapper));
+	iommu_update(&guest, IOMMU_DATA, bytes, memory_at(&guest.memory, IOMMU_DATA, bytes), VHOST_ACCESS_RW);
+	mapper_suspend(&mapper);
+	submit_many(requests, &guest, IOMMU_DATA);
+	wait_in_flight(FLYING);
+	invalidation.guest = &guest;
+	if (pthread_create(&thread, NULL, invalidate, &invalidation))
+		fail("can not start a thread");
+	usleep(HELD_MS * 1000);
+	if (invalidation.done)
+		fail("expected the invalidation to wait for %u requests in flight, saw it return", FLYING);
+	mapper_resume(&mapper);
+	pthread_join(thread, NULL);
+	take_rest(&guest, 0);
+	guest_close(&guest);
+	mapper_remove(&mapper);
+}
+
+/* Data of requests in flight is taken away: when that has been taken note of, nothing is written there any more. */
 static void run_invalidate_in_flight(const struct disk *disk, const struct check_case *self)
 {
 	const size_t bytes = FLYING * (FLYING_BYTES + 512);
 	struct request requests[FLYING];
-	struct mapper slow;
 	struct iommu iommu;
 	struct guest guest;
 	char *place;
 
-	iommu_start(&iommu, &guest, &self->options, self->count ? open_slow_disk(&slow) : disk->fd);
+	iommu_start(&iommu, &guest, &self->options, disk->fd);
 	place = memory_at(&guest.memory, IOMMU_DATA, bytes);
 	iommu_update(&guest, IOMMU_DATA, bytes, place, VHOST_ACCESS_RW);
 	submit_many(requests, &guest, IOMMU_DATA);
-	if (self->count)
-		expect_in_flight(&slow);
 	iommu_invalidate(&guest, IOMMU_DATA, bytes);
 	memset(place, 0x5a, bytes);
 	/* Those that are left wait for a translation, which is at another place. */
@@ -106,8 +159,6 @@ static void run_invalidate_in_flight(const struct disk *disk, const struct check
 		if (place[i] != 0x5a)
 			fail("expected nothing to be written after the invalidation, saw byte %zu of it", i);
 	guest_close(&guest);
-	if (self->count)
-		mapper_remove(&slow);
 }
 
 /* Everything is taken away with requests in flight, ring included; nothing waits for itself, and no answer is lost. */
@@ -141,41 +192,39 @@ static void run_invalidate_all(const struct disk *disk, const struct check_case 
 static void run_answers_deferred(const struct disk *unused, const struct check_case *self)
 {
 	struct request requests[FLYING];
-	unsigned answered = 0;
-	struct mapper slow;
+	struct mapper mapper;
 	struct iommu iommu;
 	struct guest guest;
 	char *rings;
 
 	(void)unused;
+	counters_require();
 	iommu_create(&iommu, &guest, &self->options);
 	iommu_map_all(&iommu, VHOST_ACCESS_RW);
-	guest_attach(&guest, open_slow_disk(&slow));
+	guest_attach(&guest, open_mapped_disk(&mapper));
 	rings = guest.memory.region[0].hva;
 	for (unsigned round = 0; round < self->count; round++) {
+		mapper_suspend(&mapper);
 		submit_many(requests, &guest, IOMMU_DATA);
-		expect_in_flight(&slow);
+		wait_in_flight(FLYING);
 		iommu_invalidate(&guest, (uintptr_t)rings, RING_BYTES);
-		answered = take_answers(&guest);
-		while (mapper_done(&slow).in_flight)
-			usleep(1000);
-		usleep(IN_FLIGHT_MS * 100);
+		mapper_resume(&mapper);
+		wait_in_flight(0);
 		if (take_answers(&guest))
 			fail("expected no answer in a ring that was taken away, saw some");
 		iommu_update(&guest, (uintptr_t)rings, RING_BYTES, rings, VHOST_ACCESS_RW);
-		take_rest(&guest, answered);
+		take_rest(&guest, 0);
 		memory_data_reset(&guest.memory);
 	}
 	expect_counted(&guest, self->count * FLYING);
 	guest_close(&guest);
-	mapper_remove(&slow);
+	mapper_remove(&mapper);
 }
 
 void suite_add_iotlb_flight(struct suite *suite)
 {
 	suite_add(suite, GROUP_FULL | GROUP_QUICK, run_invalidate_in_flight, "iotlb: data invalidated in flight");
-	suite_add(suite, GROUP_FULL, run_invalidate_in_flight, "iotlb: data invalidated in flight on a slow disk")
-		->count = 1;
+	suite_add(suite, GROUP_FULL, run_invalidate_held, "iotlb: data invalidated while a disk holds the requests");
 	suite_add(suite, GROUP_FULL, run_answers_deferred, "iotlb: ring taken away with requests in flight")->count = 3;
 	suite_add(suite, GROUP_FULL | GROUP_QUICK, run_invalidate_all, "iotlb: all invalidated in flight")->count = 5;
 }

@@ -10,6 +10,9 @@
 /* A nameless file in memory; @flags: of memfd_create(2). */
 int memory_file(off_t bytes, unsigned flags);
 
+/* A file that @prepare has written, on a file system mounted read-only, which goes with the case; open for reading. */
+int file_on_read_only_mount(off_t bytes, void (*prepare)(int fd));
+
 off_t size_of(int fd);
 
 /* request_once() of a transfer in one piece. */
