@@ -57,7 +57,8 @@ static struct vblk_layout vblk_bdev_layout(const struct vblk_backend *backend, u
 static void vblk_bdev_transfer(const struct vblk_backend *backend, struct vblk_io *io, struct vblk_data *data,
 			       u64 sector, unsigned int flags)
 {
-	blk_opf_t opf = flags & VBLK_WRITE ? REQ_OP_WRITE | REQ_SYNC : REQ_OP_READ;
+	/* As direct I/O: the guest has a page cache of its own, whose writes are not for the host to throttle. */
+	blk_opf_t opf = flags & VBLK_WRITE ? REQ_OP_WRITE | REQ_SYNC | REQ_IDLE : REQ_OP_READ;
 
 	if (flags & VBLK_DURABLE)
 		opf |= REQ_FUA;

@@ -205,21 +205,17 @@ static int bounce(struct vblk_data *data, const struct vblk_mem *mem, struct vbl
 }
 
 /* What most requests are: one piece of a few pages. Return: 1 when @data is not such, else as vblk_data_prepare(). */
-static int pin_small(struct vblk_data *data, const struct vblk_mem *mem, struct vblk_cursor cursor, u32 bytes,
+static int pin_small(struct vblk_data *data, const struct vblk_mem *mem, const struct vblk_cursor *cursor, u32 bytes,
 		     const struct vblk_layout *layout)
 {
 	unsigned int flags = data->to_guest ? FOLL_WRITE : 0;
 	struct page *pages[VBLK_FEW_PAGES];
-	unsigned int offset, nr;
-	void __user *addr;
+	void __user *addr = vblk_mem_whole(mem, cursor, bytes);
+	unsigned int offset = offset_in_page(addr);
+	unsigned int nr = pages_of(addr, bytes);
 	int pinned;
-	ssize_t n = vblk_mem_next(mem, &cursor, bytes, &addr);
 
-	if (n < 0)
-		return n;
-	offset = offset_in_page(addr);
-	nr = pages_of(addr, n);
-	if (n != bytes || nr > VBLK_FEW_PAGES || !suits(layout, addr, n))
+	if (!addr || nr > VBLK_FEW_PAGES || !suits(layout, addr, bytes))
 		return 1;
 	pinned = pin_user_pages_fast((unsigned long)addr - offset, nr, flags, pages);
 	if (pinned != nr) {
@@ -228,7 +224,7 @@ static int pin_small(struct vblk_data *data, const struct vblk_mem *mem, struct 
 		return -EFAULT;
 	}
 	data->bounced = false;
-	data->few_pieces[0] = (struct vblk_piece) { addr, n };
+	data->few_pieces[0] = (struct vblk_piece) { addr, bytes };
 	data->nr_pieces = 1;
 	data->pieces = data->few_pieces;
 	data->vecs = data->few;
@@ -242,22 +238,22 @@ static int pin_small(struct vblk_data *data, const struct vblk_mem *mem, struct 
 	return 0;
 }
 
-int vblk_data_prepare(struct vblk_data *data, struct vblk_layout layout, const struct vblk_mem *mem,
-		      struct vblk_cursor cursor, u32 bytes, bool to_guest)
+int vblk_data_prepare(struct vblk_data *data, const struct vblk_layout *layout, const struct vblk_mem *mem,
+		      const struct vblk_cursor *cursor, u32 bytes, bool to_guest)
 {
 	int ret;
 
 	data->bytes = bytes;
 	data->to_guest = to_guest;
 	data->pieces = NULL;
-	ret = pin_small(data, mem, cursor, bytes, &layout);
+	ret = pin_small(data, mem, cursor, bytes, layout);
 	if (ret <= 0)
 		return ret;
-	ret = measure(data, mem, cursor, bytes, &layout);
+	ret = measure(data, mem, *cursor, bytes, layout);
 	if (!ret && to_guest)
-		ret = note_pieces(data, mem, cursor, bytes);
+		ret = note_pieces(data, mem, *cursor, bytes);
 	if (!ret)
-		ret = data->bounced ? bounce(data, mem, cursor, bytes) : pin(data, mem, cursor, bytes);
+		ret = data->bounced ? bounce(data, mem, *cursor, bytes) : pin(data, mem, *cursor, bytes);
 	if (ret)
 		free_pieces(data);
 	return ret;

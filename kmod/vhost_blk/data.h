@@ -53,8 +53,8 @@ struct vblk_layout vblk_layout_of(struct block_device *bdev);
  *
  * Return: 0, -EFAULT where the guest has no such memory, -ENOMEM.
  */
-int vblk_data_prepare(struct vblk_data *data, struct vblk_layout layout, const struct vblk_mem *mem,
-		      struct vblk_cursor cursor, u32 bytes, bool to_guest);
+int vblk_data_prepare(struct vblk_data *data, const struct vblk_layout *layout, const struct vblk_mem *mem,
+		      const struct vblk_cursor *cursor, u32 bytes, bool to_guest);
 
 /**
  * vblk_data_finish() - release the pages, after all bios for them have ended; in the owner's address space

@@ -309,16 +309,11 @@ static int hold_piece(struct vblk_hold *hold, const struct vblk_iotlb *iotlb, u6
 	}
 }
 
-int vblk_hold_chain(struct vblk_hold *hold, const struct vblk_mem *mem, const struct vblk_chain *chain,
-		    struct vblk_miss *miss)
+int vblk_hold_pieces(struct vblk_hold *hold, const struct vblk_chain *chain, struct vblk_miss *miss)
 {
-	struct vblk_iotlb *iotlb = mem ? mem->iotlb : NULL;
+	struct vblk_iotlb *iotlb = hold->iotlb;
 	unsigned int i;
 
-	hold->iotlb = iotlb;
-	hold->nr = 0;
-	if (!iotlb)
-		return 0;
 	hold->entries = hold->few;
 	hold->room = VBLK_FEW_ENTRIES;
 	for (i = 0; i < chain->readable + chain->writable; i++) {
@@ -335,10 +330,8 @@ int vblk_hold_chain(struct vblk_hold *hold, const struct vblk_mem *mem, const st
 	return 0;
 }
 
-void vblk_hold_release(struct vblk_hold *hold)
+void vblk_hold_drop(struct vblk_hold *hold)
 {
-	if (!hold->nr)
-		return;
 	while (hold->nr)
 		put_entry(hold->iotlb, hold->entries[--hold->nr]);
 	if (hold->entries != hold->few)

@@ -10,10 +10,11 @@
 #include <linux/types.h>
 #include <linux/wait.h>
 
+#include "mem.h"
+
 struct mm_struct;
 struct vblk_chain;
 struct vblk_iotlb_entry;
-struct vblk_mem;
 
 /*
  * Translations that a device keeps: the largest request page by page, several rings, and room. The oldest one that no
@@ -106,6 +107,9 @@ int vblk_iotlb_invalidate(struct vblk_iotlb *iotlb, u64 iova, u64 size);
  */
 int vblk_iotlb_translate(const struct vblk_iotlb *iotlb, u64 iova, bool write, size_t *len, void __user **uaddr);
 
+/* vblk_hold_pieces() - the same, where @hold->iotlb says that there is one */
+int vblk_hold_pieces(struct vblk_hold *hold, const struct vblk_chain *chain, struct vblk_miss *miss);
+
 /**
  * vblk_hold_chain() - have all translations of a chain stay as they are until vblk_hold_release(); lock held
  * @hold: empty
@@ -115,11 +119,23 @@ int vblk_iotlb_translate(const struct vblk_iotlb *iotlb, u64 iova, bool write, s
  *
  * Return: 0, -EAGAIN: something is not known, and nothing is held; -ENOMEM, the same.
  */
-int vblk_hold_chain(struct vblk_hold *hold, const struct vblk_mem *mem, const struct vblk_chain *chain,
-		    struct vblk_miss *miss);
+static inline int vblk_hold_chain(struct vblk_hold *hold, const struct vblk_mem *mem, const struct vblk_chain *chain,
+				  struct vblk_miss *miss)
+{
+	hold->iotlb = mem ? mem->iotlb : NULL;
+	hold->nr = 0;
+	return hold->iotlb ? vblk_hold_pieces(hold, chain, miss) : 0;
+}
+
+/* vblk_hold_drop() - give back what is held */
+void vblk_hold_drop(struct vblk_hold *hold);
 
 /* vblk_hold_release() - @hold is empty then */
-void vblk_hold_release(struct vblk_hold *hold);
+static inline void vblk_hold_release(struct vblk_hold *hold)
+{
+	if (hold->nr)
+		vblk_hold_drop(hold);
+}
 
 /* vblk_miss_report() - ask the owner for an address, unless that has been done; lock held */
 void vblk_miss_report(struct vblk_iotlb *iotlb, struct vblk_miss *miss, u64 iova, bool write);

@@ -79,7 +79,7 @@ struct vblk_mem *vblk_mem_create(const struct vhost_memory __user *table)
 	return mem;
 }
 
-static const struct vblk_region *find_region(const struct vblk_mem *mem, u64 gpa)
+static inline const struct vblk_region *find_region(const struct vblk_mem *mem, u64 gpa)
 {
 	const struct vblk_region *region;
 	unsigned int nr;
@@ -140,6 +140,34 @@ ssize_t vblk_mem_next(const struct vblk_mem *mem, struct vblk_cursor *cursor, si
 		return ret;
 	cursor->offset += len;
 	return len;
+}
+
+/* Apart, so that those who have no IOTLB do not pay for its variables. */
+static noinline void __user *translate_whole(const struct vblk_iotlb *iotlb, u64 gpa, bool writable, size_t len)
+{
+	void __user *uaddr;
+	size_t found = len;
+
+	if (vblk_iotlb_translate(iotlb, gpa, writable, &found, &uaddr))
+		return NULL;
+	return found == len ? uaddr : NULL;
+}
+
+void __user *vblk_mem_whole(const struct vblk_mem *mem, const struct vblk_cursor *cursor, size_t len)
+{
+	const struct vblk_region *region;
+	u64 gpa, into;
+
+	if (!mem || !cursor->nr || cursor->seg->len - cursor->offset < len ||
+	    check_add_overflow(cursor->seg->gpa, (u64)cursor->offset, &gpa))
+		return NULL;
+	if (mem->iotlb)
+		return translate_whole(mem->iotlb, gpa, cursor->writable, len);
+	region = find_region(mem, gpa);
+	if (!region)
+		return NULL;
+	into = gpa - region->gpa;
+	return len <= region->size - into ? (void __user *)(unsigned long)(region->uaddr + into) : NULL;
 }
 
 int vblk_mem_read(const struct vblk_mem *mem, struct vblk_cursor *cursor, void *to, size_t len)

@@ -44,22 +44,27 @@ struct vblk_piece {
 	size_t len;
 };
 
+/* What a descriptor and a request's header are long. */
+#define VBLK_UNIT_BYTES 16U
+
 /**
- * vblk_user_read_words() - copy_from_user() for what is short and read often: no call, no loop over bytes
- * @to: @words of 64 bits, aligned
+ * vblk_user_read_units() - copy_from_user() for what is short and read often: no call, no loop over bytes
+ * @to: @units of VBLK_UNIT_BYTES, aligned for 64 bits
  * @from: in the owner's address space
  *
  * Return: 0 or -EFAULT.
  */
-static inline int vblk_user_read_words(void *to, const void __user *from, unsigned int words)
+static inline int vblk_user_read_units(void *to, const void __user *from, unsigned int units)
 {
 	const u64 __user *user = from;
 	u64 *word = to;
 
-	if (!user_read_access_begin(user, words * sizeof(*word)))
+	if (!user_read_access_begin(user, units * VBLK_UNIT_BYTES))
 		return -EFAULT;
-	for (; words; words--)
-		unsafe_get_user(*word++, user++, fault);
+	for (; units; units--, word += 2, user += 2) {
+		unsafe_get_user(word[0], &user[0], fault);
+		unsafe_get_user(word[1], &user[1], fault);
+	}
 	user_read_access_end();
 	return 0;
 fault:
@@ -86,6 +91,16 @@ struct vblk_mem *vblk_mem_create(const struct vhost_memory __user *table);
  * it, -EAGAIN where that is not known yet; @cursor is at that place then.
  */
 ssize_t vblk_mem_next(const struct vblk_mem *mem, struct vblk_cursor *cursor, size_t max, void __user **uaddr);
+
+/**
+ * vblk_mem_whole() - where the next bytes at a cursor are, in the common case: one descriptor and one region hold them
+ * @mem: guest memory, NULL for none
+ * @cursor: stays
+ * @len: how many, not 0
+ *
+ * Return: NULL where it takes vblk_mem_next() to tell.
+ */
+void __user *vblk_mem_whole(const struct vblk_mem *mem, const struct vblk_cursor *cursor, size_t len);
 
 /**
  * vblk_mem_read() - copy from guest memory

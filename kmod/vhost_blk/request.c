@@ -22,22 +22,18 @@ static struct vblk_cursor writable_part(const struct vblk_chain *chain)
 	return (struct vblk_cursor) { chain->seg + chain->readable, chain->writable, .writable = true };
 }
 
-static u64 length_of(struct vblk_cursor part)
+static void __user *find_byte(const struct vblk_mem *mem, struct vblk_cursor *cursor)
 {
-	u64 sum = 0;
-	unsigned int i;
+	void __user *at = vblk_mem_whole(mem, cursor, 1);
 
-	for (i = 0; i < part.nr; i++)
-		sum += part.seg[i].len;
-	return sum;
+	return at || vblk_mem_next(mem, cursor, 1, &at) == 1 ? at : NULL;
 }
 
 /* The last writable byte is the status, wherever descriptors are cut. */
 static int find_status(struct vblk_request *request, struct vblk_order *order)
 {
 	struct vblk_cursor cursor = writable_part(order->chain);
-	u64 length = length_of(cursor);
-	void __user *status;
+	u64 length = order->chain->writable_bytes;
 
 	if (!length)
 		return vblk_vq_broken(request->vq, "a request has no place for its status");
@@ -46,20 +42,19 @@ static int find_status(struct vblk_request *request, struct vblk_order *order)
 		cursor = (struct vblk_cursor) { &cursor.seg[cursor.nr - 1], 1, .writable = cursor.writable };
 	else
 		vblk_mem_skip(&cursor, length - 1);
-	if (vblk_mem_next(request->vq->mem, &cursor, 1, &status) != 1)
+	request->status = find_byte(request->vq->mem, &cursor);
+	if (!request->status)
 		return vblk_vq_broken(request->vq, "the status of a request is outside of guest memory");
-	request->status = status;
 	order->writable = length - 1;
 	return 0;
 }
 
 static int copy_header(const struct vblk_mem *mem, struct vblk_cursor *cursor, struct virtio_blk_outhdr *header)
 {
-	struct vblk_cursor whole = *cursor;
-	void __user *from;
+	const void __user *from = vblk_mem_whole(mem, cursor, sizeof(*header));
 
-	if (vblk_mem_next(mem, &whole, sizeof(*header), &from) == sizeof(*header))
-		return vblk_user_read_words(header, from, sizeof(*header) / sizeof(u64));
+	if (from)
+		return vblk_user_read_units(header, from, sizeof(*header) / VBLK_UNIT_BYTES);
 	return vblk_mem_read(mem, cursor, header, sizeof(*header));
 }
 
@@ -68,7 +63,7 @@ static bool read_header(const struct vblk_request *request, struct vblk_order *o
 	struct vblk_cursor cursor = readable_part(order->chain);
 	bool little_endian = request->vq->vring.little_endian;
 	struct virtio_blk_outhdr header;
-	u64 length = length_of(cursor);
+	u64 length = order->chain->readable_bytes;
 
 	if (length < sizeof(header) || copy_header(request->vq->mem, &cursor, &header))
 		return false;
@@ -90,6 +85,9 @@ struct vblk_cursor vblk_request_readable(const struct vblk_order *order)
 {
 	struct vblk_cursor cursor = readable_part(order->chain);
 
+	/* It is a descriptor of its own, mostly. */
+	if (cursor.seg->len == sizeof(struct virtio_blk_outhdr))
+		return (struct vblk_cursor) { cursor.seg + 1, cursor.nr - 1 };
 	vblk_mem_skip(&cursor, sizeof(struct virtio_blk_outhdr));
 	return cursor;
 }
@@ -126,7 +124,7 @@ static int start_transfer(struct vblk_request *request, const struct vblk_order 
 	if (write)
 		flags = VBLK_WRITE | (vblk_vq_durable(vq) ? VBLK_DURABLE : 0);
 	layout = backend->ops->layout(backend, order->sector, bytes);
-	if (vblk_data_prepare(&request->data, layout, vq->mem, cursor, bytes, !write))
+	if (vblk_data_prepare(&request->data, &layout, vq->mem, &cursor, bytes, !write))
 		return VIRTIO_BLK_S_IOERR;
 	request->has_data = true;
 	vblk_request_enter_flight(request, bytes, write ? 0 : bytes);

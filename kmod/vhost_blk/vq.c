@@ -53,7 +53,8 @@ static void give_up(struct vblk_vq *vq)
 static bool reserve(struct vblk_vq *vq)
 {
 	/* What is more is refused. */
-	u64 wanted = vq->bytes_in_flight + min_t(u64, vblk_chain_bytes(vq->chain), VHOST_BLK_MAX_REQUEST_BYTES);
+	u64 bytes = vq->chain->readable_bytes + vq->chain->writable_bytes;
+	u64 wanted = vq->bytes_in_flight + min_t(u64, bytes, VHOST_BLK_MAX_REQUEST_BYTES);
 	u64 more;
 
 	if (wanted <= vq->reserved) {

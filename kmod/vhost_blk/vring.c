@@ -87,7 +87,7 @@ static int put_element_in_parts(const struct vblk_vring *vring, size_t offset, c
 	return 0;
 }
 
-static int write_element(struct vblk_vring *vring, const struct vring_used_elem *elem)
+static inline int write_element(struct vblk_vring *vring, const struct vring_used_elem *elem)
 {
 	size_t offset = offsetof(struct vring_used, ring[vring->used_idx & (vring->num - 1)]);
 	void __user *at = locate(vring, vring->used, VBLK_AREA_USED, offset, sizeof(*elem));
@@ -178,16 +178,14 @@ int vblk_vring_resume(struct vblk_vring *vring)
 	return 0;
 }
 
-int vblk_vring_available(struct vblk_vring *vring)
+int vblk_vring_look(struct vblk_vring *vring)
 {
-	if (vring->avail_idx == vring->last_avail) {
-		if (read_avail(vring, offsetof(struct vring_avail, idx), &vring->avail_idx))
-			return broken(vring, "the available index can not be read");
-		if ((u16)(vring->avail_idx - vring->last_avail) > vring->num)
-			return broken(vring, "the available index moved by more than the ring's size");
-		/* The index before the entries and descriptors that it covers. */
-		smp_rmb();
-	}
+	if (read_avail(vring, offsetof(struct vring_avail, idx), &vring->avail_idx))
+		return broken(vring, "the available index can not be read");
+	if ((u16)(vring->avail_idx - vring->last_avail) > vring->num)
+		return broken(vring, "the available index moved by more than the ring's size");
+	/* The index before the entries and descriptors that it covers. */
+	smp_rmb();
 	return vring->avail_idx != vring->last_avail;
 }
 
@@ -200,21 +198,23 @@ static inline int add_seg(struct vblk_vring *vring, struct vblk_chain *chain, co
 		return broken(vring, "a readable descriptor follows a writable one");
 	seg->gpa = from_guest64(vring, desc->addr);
 	seg->len = from_guest32(vring, desc->len);
-	if (flags & VRING_DESC_F_WRITE)
+	if (flags & VRING_DESC_F_WRITE) {
 		chain->writable++;
-	else
+		chain->writable_bytes += seg->len;
+	} else {
 		chain->readable++;
+		chain->readable_bytes += seg->len;
+	}
 	return 0;
 }
 
 /* @cursor: of a whole table; where its memory is not known yet, or not at all, it is there */
 static int read_table(const struct vblk_mem *mem, struct vblk_cursor *cursor, u32 len, struct vring_desc *table)
 {
-	struct vblk_cursor whole = *cursor;
-	void __user *from;
+	const void __user *from = len <= VBLK_SHORT_TABLE ? vblk_mem_whole(mem, cursor, len) : NULL;
 
-	if (len <= VBLK_SHORT_TABLE && vblk_mem_next(mem, &whole, len, &from) == len)
-		return vblk_user_read_words(table, from, len / sizeof(u64));
+	if (from)
+		return vblk_user_read_units(table, from, len / VBLK_UNIT_BYTES);
 	/* From the start, since where a table crosses regions of memory its entries may be cut anywhere. */
 	return vblk_mem_read(mem, cursor, table, len);
 }
@@ -242,13 +242,14 @@ static int take_indirect(struct vblk_vring *vring, const struct vblk_mem *mem, s
 	}
 	if (ret)
 		return broken(vring, "an indirect table can not be read");
+	left = min(left, count);
 	for (;;) {
 		const struct vring_desc *entry = &chain->table[array_index_nospec(i, count)];
 		u16 flags = from_guest16(vring, entry->flags);
 
 		if (flags & VRING_DESC_F_INDIRECT)
 			return broken(vring, "indirect descriptor in an indirect table");
-		if (++found > min(count, left))
+		if (++found > left)
 			return broken(vring, "an indirect chain is a loop or too long");
 		if (add_seg(vring, chain, entry))
 			return -EPROTO;
@@ -269,7 +270,7 @@ static int take_chain(struct vblk_vring *vring, const struct vblk_mem *mem, stru
 		const void __user *at = locate(vring, vring->desc, VBLK_AREA_DESC, i * sizeof(desc), sizeof(desc));
 		u16 flags;
 
-		if (!at || vblk_user_read_words(&desc, at, sizeof(desc) / sizeof(u64)))
+		if (!at || vblk_user_read_units(&desc, at, sizeof(desc) / VBLK_UNIT_BYTES))
 			return broken(vring, "a descriptor can not be read");
 		flags = from_guest16(vring, desc.flags);
 		if (++found > vring->num)
@@ -300,6 +301,8 @@ int vblk_vring_take(struct vblk_vring *vring, const struct vblk_mem *mem, struct
 	chain->head = array_index_nospec(chain->head, vring->num);
 	chain->readable = 0;
 	chain->writable = 0;
+	chain->readable_bytes = 0;
+	chain->writable_bytes = 0;
 	ret = take_chain(vring, mem, chain);
 	if (!ret)
 		vring->last_avail++;
@@ -335,13 +338,11 @@ static int log_elements(struct vblk_vring *vring)
 	return log_used(vring, offsetof(struct vring_used, ring), (count - until_end) * size);
 }
 
-int vblk_vring_want_kick(struct vblk_vring *vring, bool want)
+int vblk_vring_tell_kick(struct vblk_vring *vring, bool want)
 {
 	size_t offset = vring->event_idx ? avail_event(vring) : offsetof(struct vring_used, flags);
 	u16 value = vring->event_idx ? vring->last_avail : want ? 0 : VRING_USED_F_NO_NOTIFY;
 
-	if (vring->kick_told && vring->wants_kick == want)
-		return 0;
 	vring->kick_told = true;
 	vring->wants_kick = want;
 	/* An avail_event asks for one notification only, so nothing need be taken back. */

@@ -74,21 +74,13 @@ struct vblk_chain {
 	u16 head;
 	unsigned int readable;
 	unsigned int writable;
+	/* In all of these, header and status included. */
+	u64 readable_bytes;
+	u64 writable_bytes;
 	struct vblk_seg seg[VHOST_BLK_MAX_CHAIN];
 	/* The chain's indirect table. */
 	struct vring_desc table[VHOST_BLK_MAX_CHAIN];
 };
-
-/* vblk_chain_bytes() - the memory that a chain names, header and status included */
-static inline u64 vblk_chain_bytes(const struct vblk_chain *chain)
-{
-	u64 bytes = 0;
-	unsigned int i;
-
-	for (i = 0; i < chain->readable + chain->writable; i++)
-		bytes += chain->seg[i].len;
-	return bytes;
-}
 
 /*
  * All return 0 unless told otherwise, or a negative errno when the ring is broken; @vring->reason says why then.
@@ -124,8 +116,14 @@ void __user *vblk_area_find(const struct vblk_area *area, size_t offset, size_t 
 /* vblk_area_log() - log that @len bytes were written; -EFAULT as vblk_log_uaddr() */
 int vblk_area_log(const struct vblk_area *area, struct vblk_log *log, size_t offset, size_t len);
 
+/* vblk_vring_look() - look again; Return: as vblk_vring_available() */
+int vblk_vring_look(struct vblk_vring *vring);
+
 /* vblk_vring_available() - Return: 1 when a chain can be taken, 0 when the guest has made none available */
-int vblk_vring_available(struct vblk_vring *vring);
+static inline int vblk_vring_available(struct vblk_vring *vring)
+{
+	return vring->avail_idx != vring->last_avail ? 1 : vblk_vring_look(vring);
+}
 
 /* vblk_vring_known() - how many chains the guest had made available when it was last looked at */
 static inline unsigned int vblk_vring_known(const struct vblk_vring *vring)
@@ -142,8 +140,14 @@ static inline void vblk_vring_untake(struct vblk_vring *vring)
 	vring->last_avail--;
 }
 
+/* vblk_vring_tell_kick() - tell the guest whether to notify */
+int vblk_vring_tell_kick(struct vblk_vring *vring, bool want);
+
 /* vblk_vring_want_kick() - ask to be notified, or not; look for available chains again after asking */
-int vblk_vring_want_kick(struct vblk_vring *vring, bool want);
+static inline int vblk_vring_want_kick(struct vblk_vring *vring, bool want)
+{
+	return vring->kick_told && vring->wants_kick == want ? 0 : vblk_vring_tell_kick(vring, want);
+}
 
 /* vblk_vring_hush() - take back that it was asked to notify, while nothing is available and this is looked at anyway */
 int vblk_vring_hush(struct vblk_vring *vring);

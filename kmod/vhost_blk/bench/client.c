@@ -7,6 +7,7 @@
 #include <linux/virtio_blk.h>
 #include <linux/virtio_scsi.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "report.h"
@@ -20,6 +21,22 @@
 #define SECTORS_PER_BLOCK (BLOCK_BYTES / 512u)
 #define SCSI_READ_10 0x28
 #define SCSI_WRITE_10 0x2a
+#define LOOKS_PER_CLOCK 16u
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+static void relax(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+	__builtin_ia32_pause();
+#endif
+}
 
 static unsigned stride_of(const struct job *job)
 {
@@ -83,6 +100,7 @@ void client_create(struct client *client, enum client_kind kind, const struct jo
 	client->ring = ring;
 	client->kind = kind;
 	client->no_event_idx = job->no_event_idx;
+	client->halt_poll_us = job->halt_poll_us;
 	client->stride = stride_of(job);
 	for (unsigned i = 0; i < job->depth; i++) {
 		uint64_t header = memory_ring(memory, HEADER_ROOM + ANSWER_ROOM, 64);
@@ -168,6 +186,25 @@ static unsigned reap(struct client *client, struct lane *lane, bool again)
 	return count;
 }
 
+/* Looks for an answer for a while, as a host does for a virtual CPU that halts. Returns whether there is one. */
+static bool halt_poll(const struct client *client)
+{
+	const struct ring *ring = client->ring;
+	uint64_t end;
+
+	if (!client->halt_poll_us)
+		return false;
+	end = now_ns() + client->halt_poll_us * 1000ull;
+	do {
+		for (unsigned i = 0; i < LOOKS_PER_CLOCK; i++) {
+			if (ring_used_idx(ring) != ring->last_used)
+				return true;
+			relax();
+		}
+	} while (now_ns() < end);
+	return false;
+}
+
 /* Asks for a signal and sleeps until one comes, unless something is used already. */
 static void wait_used(struct client *client)
 {
@@ -180,7 +217,7 @@ static void wait_used(struct client *client)
 		else
 			__atomic_store_n(&ring->avail->ring[ring->num], htole16(ring->last_used), __ATOMIC_RELAXED);
 		__atomic_thread_fence(__ATOMIC_SEQ_CST);
-		if (ring_used_idx(ring) != ring->last_used)
+		if (ring_used_idx(ring) != ring->last_used || halt_poll(client))
 			break;
 		if (read(ring->call, &count, sizeof(count)) < 0 && errno != EINTR)
 			fail_errno("can not read an eventfd");

@@ -21,6 +21,7 @@ struct client {
 	struct ring *ring;
 	enum client_kind kind;
 	bool no_event_idx;
+	unsigned halt_poll_us;
 	/* Descriptors of the ring that one chain takes: a chain's head is its slot's number times this. */
 	unsigned stride;
 	struct client_slot slot[MAX_DEPTH];

@@ -22,6 +22,8 @@ struct job {
 	bool direct, no_event_idx;
 	/* Workers of a vhost_blk device, and how long those of the busy-polling engine look before they sleep. */
 	unsigned workers, busy_poll_us;
+	/* How long a guest looks for an answer before it sleeps. */
+	unsigned halt_poll_us;
 	/* Program of the vhost-user-blk engine. */
 	const char *storage_daemon;
 };

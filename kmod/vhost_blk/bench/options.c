@@ -36,6 +36,7 @@ static void usage(void)
 	       "  --warm-up S         time before it (default: 0.2)\n"
 	       "  --workers N         workers of a vhost_blk device (default: one a queue)\n"
 	       "  --busy-poll US      for vhost-blk-poll (default: %u)\n"
+	       "  --halt-poll US      time for which a guest looks for an answer before it sleeps (default: 0)\n"
 	       "  --direct            chains in the ring itself, not in indirect tables\n"
 	       "  --no-event-idx      flags instead of event indexes\n"
 	       "  --storage-daemon P  program for vhost-user-blk (default: qemu-storage-daemon)\n"
@@ -121,7 +122,7 @@ static void choose_operations(struct options *options, char *list)
 }
 
 enum choice { DEVICE = 1, NAME, DESTROY, ENGINES, OPS, DEPTHS, QUEUES, ROUNDS, SECONDS, WARM_UP, WORKERS, BUSY_POLL,
-	      DIRECT, NO_EVENT_IDX, STORAGE_DAEMON, JSON, HELP };
+	      HALT_POLL, DIRECT, NO_EVENT_IDX, STORAGE_DAEMON, JSON, HELP };
 
 static const struct option known[] = {
 	{ "device", required_argument, NULL, DEVICE },
@@ -136,6 +137,7 @@ static const struct option known[] = {
 	{ "warm-up", required_argument, NULL, WARM_UP },
 	{ "workers", required_argument, NULL, WORKERS },
 	{ "busy-poll", required_argument, NULL, BUSY_POLL },
+	{ "halt-poll", required_argument, NULL, HALT_POLL },
 	{ "direct", no_argument, NULL, DIRECT },
 	{ "no-event-idx", no_argument, NULL, NO_EVENT_IDX },
 	{ "storage-daemon", required_argument, NULL, STORAGE_DAEMON },
@@ -182,6 +184,9 @@ static void take(struct options *options, int option, const char *name)
 		break;
 	case BUSY_POLL:
 		options->job.busy_poll_us = number(name, optarg, 1, BUSY_POLL_MAX_US);
+		break;
+	case HALT_POLL:
+		options->job.halt_poll_us = number(name, optarg, 0, BUSY_POLL_MAX_US);
 		break;
 	case DIRECT:
 		options->job.direct = true;

@@ -86,9 +86,10 @@ void result_write_json(FILE *file, const struct options *options, const struct j
 {
 	fprintf(file, "{\"disk\":");
 	write_string(file, options->name);
-	fprintf(file, ",\"engine\":\"%s\",\"op\":\"%s\",\"depth\":%u,\"queues\":%u,\"direct\":%s,\"eventIdx\":%s",
-		engine->name, job->write ? "write" : "read", job->depth, job->queues, job->direct ? "true" : "false",
-		job->no_event_idx ? "false" : "true");
+	fprintf(file, ",\"engine\":\"%s\",\"op\":\"%s\",\"depth\":%u,\"queues\":%u", engine->name,
+		job->write ? "write" : "read", job->depth, job->queues);
+	fprintf(file, ",\"haltPollUs\":%u,\"direct\":%s,\"eventIdx\":%s", job->halt_poll_us,
+		job->direct ? "true" : "false", job->no_event_idx ? "false" : "true");
 	fprintf(file, ",\"iops\":[");
 	for (unsigned i = 0; i < result->rounds; i++)
 		fprintf(file, "%s%.0f", i ? "," : "", result->iops[i]);

@@ -24,13 +24,12 @@ void vblk_resize_suspect(struct vblk_vq *vq, u64 sector, u64 bytes)
 {
 }
 
-int vblk_hold_chain(struct vblk_hold *hold, const struct vblk_mem *mem, const struct vblk_chain *chain,
-		    struct vblk_miss *miss)
+int vblk_hold_pieces(struct vblk_hold *hold, const struct vblk_chain *chain, struct vblk_miss *miss)
 {
 	return 0;
 }
 
-void vblk_hold_release(struct vblk_hold *hold)
+void vblk_hold_drop(struct vblk_hold *hold)
 {
 }
 
