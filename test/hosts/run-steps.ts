@@ -116,7 +116,7 @@ function collect(
 /** Stands in for the prelude where one declaration is probed: its answer is all that is printed. */
 export const plainFrames = `bf_b() { :; }
 bf_e() { :; }
-bf_f() { printf '%s\\n' "$2"; }
+bf_f() { printf %s "$2"; }
 bf_flush() { :; }
 bf_n='
 '
