@@ -3,6 +3,7 @@
 
 #include <linux/cpumask.h>
 #include <linux/errno.h>
+#include <linux/math64.h>
 #include <linux/minmax.h>
 #include <linux/sched.h>
 #include <linux/sched/stat.h>
@@ -90,5 +91,5 @@ int vblk_poll_set(struct vblk_poll *poll, unsigned int us)
 
 unsigned int vblk_poll_get(const struct vblk_poll *poll)
 {
-	return poll->fixed ? (unsigned int)(poll->fixed_ns / NSEC_PER_USEC) : vblk_param_busyloop_us();
+	return poll->fixed ? (unsigned int)div_u64(poll->fixed_ns, NSEC_PER_USEC) : vblk_param_busyloop_us();
 }

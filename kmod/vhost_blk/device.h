@@ -28,6 +28,8 @@ struct vblk_dev {
 	/* Address space of the owner with a reference to its users, so that requests can be answered while the owner dies. */
 	struct mm_struct *mm;
 	pid_t owner_pid;
+	/* Its thread group, referenced. */
+	struct pid *owner;
 	/* Changes only while no virtqueue runs, apart from VHOST_F_LOG_ALL. */
 	u64 features;
 	/* Guest memory; each virtqueue has a pointer of its own, protected by its lock. */

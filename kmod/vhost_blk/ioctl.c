@@ -3,6 +3,7 @@
 #include <linux/eventfd.h>
 #include <linux/file.h>
 #include <linux/log2.h>
+#include <linux/pid.h>
 #include <linux/sched.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
@@ -79,6 +80,7 @@ static long set_owner(struct vblk_dev *dev)
 	if (!dev->mm)
 		return -EINVAL;
 	dev->owner_pid = task_tgid_nr(current);
+	dev->owner = get_task_pid(current, PIDTYPE_TGID);
 	vblk_stats_show(dev);
 	return 0;
 }
@@ -369,7 +371,11 @@ void vblk_dev_reset(struct vblk_dev *dev)
 	if (dev->mm)
 		mmput(dev->mm);
 	dev->mm = NULL;
+	put_pid(dev->owner);
+	dev->owner = NULL;
 	dev->owner_pid = 0;
+	/* Readers of misses are the owner's: they look whether they still are. */
+	wake_up_all(&dev->iotlb.readers);
 }
 
 long vblk_dev_ioctl(struct vblk_dev *dev, unsigned int request, void __user *argument)

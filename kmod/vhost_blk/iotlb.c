@@ -274,6 +274,9 @@ static int hold_entry(struct vblk_hold *hold, struct vblk_iotlb_entry *entry)
 		unsigned int room = max(2 * hold->room, 2U * VBLK_FEW_ENTRIES);
 		struct vblk_iotlb_entry **more;
 
+		/* It would be more than there are: the chain names the same memory again and again. */
+		if (hold->room >= VBLK_IOTLB_MAX_ENTRIES)
+			return -ENOMEM;
 		more = kvmalloc_array(room, sizeof(*more), GFP_KERNEL | __GFP_NOWARN);
 		if (!more)
 			return -ENOMEM;

@@ -37,8 +37,7 @@ static int vblk_release(struct inode *inode, struct file *file)
 
 	/* Against the work that watches the capacity: it looks at what is put here. */
 	mutex_lock(&dev->lock);
-	/* Who exits has no address space any more. */
-	vblk_watchdog_begin(dev, current->mm && current->mm == dev->mm ? current : NULL);
+	vblk_watchdog_begin(dev);
 	vblk_dev_reset(dev);
 	vblk_watchdog_end(dev);
 	mutex_unlock(&dev->lock);
@@ -54,7 +53,7 @@ static long vblk_ioctl(struct file *file, unsigned int request, unsigned long ar
 
 	if (mutex_lock_killable(&dev->lock))
 		return -EINTR;
-	vblk_watchdog_begin(dev, current);
+	vblk_watchdog_begin(dev);
 	ret = vblk_dev_ioctl(dev, request, (void __user *)argument);
 	vblk_watchdog_end(dev);
 	mutex_unlock(&dev->lock);

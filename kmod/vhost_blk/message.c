@@ -81,8 +81,11 @@ ssize_t vblk_dev_read(struct vblk_dev *dev, struct iov_iter *to, bool nonblockin
 	while (!vblk_miss_read(iotlb, &iova, &perm)) {
 		if (nonblocking)
 			return -EAGAIN;
-		if (wait_event_interruptible(iotlb->readers, vblk_miss_unread(iotlb)))
+		if (wait_event_interruptible(iotlb->readers, vblk_miss_unread(iotlb) || !is_owner(dev)))
 			return -ERESTARTSYS;
+		/* The device may have been given to another one meanwhile, whose misses these are. */
+		if (!is_owner(dev))
+			return -EPERM;
 	}
 	compose(&message, READ_ONCE(dev->backend_features) & VBLK_BACKEND_FEATURES, iova, perm);
 	return copy_to_iter(&message, sizeof(message), to) == sizeof(message) ? sizeof(message) : -EFAULT;

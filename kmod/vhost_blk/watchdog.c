@@ -2,6 +2,8 @@
 #include "watchdog.h"
 
 #include <linux/jiffies.h>
+#include <linux/pid.h>
+#include <linux/rcupdate.h>
 #include <linux/sched/signal.h>
 
 #include "device.h"
@@ -9,12 +11,33 @@
 /* How often it looks. */
 #define VBLK_LOOK_EACH HZ
 
+/* Whoever closes the file last, or calls, need not be the owner: so it is the owner's threads that are looked at. */
+static bool owner_lives(const struct vblk_watchdog *watchdog)
+{
+	struct task_struct *leader, *thread;
+	bool lives = false;
+
+	rcu_read_lock();
+	leader = pid_task(watchdog->owner, PIDTYPE_TGID);
+	if (leader)
+		for_each_thread(leader, thread)
+			/* Who exits or executes another program has left this address space, or is about to. */
+			if (READ_ONCE(thread->mm) == watchdog->mm && !(READ_ONCE(thread->flags) & PF_EXITING) &&
+			    !fatal_signal_pending(thread))
+				lives = true;
+	rcu_read_unlock();
+	return lives;
+}
+
 static void look(struct work_struct *work)
 {
 	struct vblk_watchdog *watchdog = container_of(work, struct vblk_watchdog, look.work);
 	struct vblk_dev *dev = container_of(watchdog, struct vblk_dev, watchdog);
+	struct task_struct *caller = watchdog->caller;
+	/* Another thread of the owner that executes a program waits for this one only. */
+	bool owner_waits = READ_ONCE(caller->mm) == watchdog->mm;
 
-	if (!watchdog->caller || fatal_signal_pending(watchdog->caller))
+	if (watchdog->owner && ((owner_waits && fatal_signal_pending(caller)) || !owner_lives(watchdog)))
 		vblk_pool_cut_off(&dev->pool);
 	schedule_delayed_work(&watchdog->look, VBLK_LOOK_EACH);
 }
@@ -24,13 +47,18 @@ void vblk_watchdog_init(struct vblk_watchdog *watchdog)
 	INIT_DELAYED_WORK(&watchdog->look, look);
 }
 
-void vblk_watchdog_begin(struct vblk_dev *dev, struct task_struct *caller)
+void vblk_watchdog_begin(struct vblk_dev *dev)
 {
-	dev->watchdog.caller = caller;
-	schedule_delayed_work(&dev->watchdog.look, VBLK_LOOK_EACH);
+	struct vblk_watchdog *watchdog = &dev->watchdog;
+
+	watchdog->caller = current;
+	watchdog->owner = get_pid(dev->owner);
+	watchdog->mm = dev->mm;
+	schedule_delayed_work(&watchdog->look, VBLK_LOOK_EACH);
 }
 
 void vblk_watchdog_end(struct vblk_dev *dev)
 {
 	cancel_delayed_work_sync(&dev->watchdog.look);
+	put_pid(dev->watchdog.owner);
 }

@@ -78,12 +78,12 @@ static bool wait_for_work(struct vblk_worker *worker)
 		if (kthread_should_stop())
 			return false;
 		try_to_freeze();
+		/* It would not sleep else; TASK_IDLE is none that the freezer of older kernels finds. */
+		if (READ_ONCE(worker->cut_off))
+			flush_signals(current);
 		WRITE_ONCE(worker->asleep, true);
-		/*
-		 * Full barrier before looking at the list: pairs with the one of vblk_worker_queue(). Who was cut off has a
-		 * signal pending for good; the freezer of older kernels would not find the others in TASK_IDLE.
-		 */
-		set_current_state(READ_ONCE(worker->cut_off) ? TASK_IDLE : TASK_INTERRUPTIBLE);
+		/* Full barrier before looking at the list: pairs with the one of vblk_worker_queue(). */
+		set_current_state(TASK_INTERRUPTIBLE);
 		if (llist_empty(&worker->queued) && !kthread_should_stop())
 			schedule();
 		__set_current_state(TASK_RUNNING);
@@ -91,6 +91,8 @@ static bool wait_for_work(struct vblk_worker *worker)
 		/* Pairs with vblk_worker_cut_off(). */
 		smp_store_release(&worker->asleep, false);
 	}
+	if (READ_ONCE(worker->cut_off))
+		send_sig(SIGKILL, current, 1);
 	return true;
 }
 

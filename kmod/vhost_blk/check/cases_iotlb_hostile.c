@@ -171,9 +171,44 @@ static void run_storm(const struct disk *disk, const struct check_case *self)
 	hostile_expect_good_device(disk);
 }
 
+/* Each descriptor of a chain names the same long stretch, whose pages are a translation each: refused, at no great cost. */
+static void run_same_again(const struct disk *disk, const struct check_case *self)
+{
+	const struct request_shape shape = { .type = VIRTIO_BLK_T_IN, .bytes = 1000 * IOMMU_PAGE,
+					     .data_cuts = { IOMMU_PAGE }, .indirect = true };
+	const uint64_t stretch = 0x8000000000ull;
+	struct request request;
+	struct iommu iommu;
+	struct guest guest;
+
+	create(&guest, self);
+	iommu_init(&iommu, &guest);
+	for (unsigned i = 0; i < self->count; i++)
+		iommu_update(&guest, stretch + (uint64_t)i * IOMMU_PAGE, IOMMU_PAGE, guest.memory.region[2].hva,
+			     VHOST_ACCESS_RW);
+	iommu_begin(&iommu);
+	guest_attach(&guest, disk->fd);
+	request_build(&request, &guest.memory, &shape);
+	for (unsigned i = 1; i <= 1000; i++) {
+		request.spans[i].gpa = stretch;
+		request.spans[i].len = self->count * IOMMU_PAGE;
+	}
+	for (unsigned i = 0; i < 8; i++) {
+		request_run(&request, &guest, 0);
+		request_expect(&request, VIRTIO_BLK_S_IOERR);
+		request_aim(&request, &guest.memory, 0);
+	}
+	request_free(&request);
+	guest_detach(&guest);
+	iommu_end(&iommu);
+	guest_close(&guest);
+	hostile_expect_good_device(disk);
+}
+
 void suite_add_iotlb_hostile(struct suite *suite)
 {
 	suite_add(suite, GROUP_HOSTILE, run_bad_messages, "iotlb: messages that can not be");
 	suite_add(suite, GROUP_HOSTILE, run_flood, "iotlb: 40000 translations")->count = 40000;
+	suite_add(suite, GROUP_HOSTILE, run_same_again, "iotlb: 30000 translations in each descriptor")->count = 30000;
 	suite_add(suite, GROUP_HOSTILE, run_storm, "iotlb: invalidations all the time")->count = 200;
 }
