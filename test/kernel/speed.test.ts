@@ -31,7 +31,7 @@ describe.each(kernelLines)('speed of vhost_blk on kernel $line ($suite)', (line)
 
   beforeAll(async () => {
     const prepared = await prepareLine(line, (text) => console.log(`[${line.line}] ${text}`));
-    result = await runBench(prepared, 'icount', plan, []);
+    result = await runBench(prepared, 'icount', [plan], []);
   }, PREPARE_MS + BOOT_MS);
 
   afterAll(() => {

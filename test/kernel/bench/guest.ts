@@ -25,6 +25,8 @@ export interface Measurement {
   op: string;
   depth: number;
   queues: number;
+  /** How long the guest looked for an answer before it slept; 0: not at all. */
+  haltPollUs: number;
   direct: boolean;
   eventIdx: boolean;
   iops: number[];
@@ -63,13 +65,13 @@ export const disks = [
 ];
 
 /**
- * Boots a kernel and measures in it what a plan says, on both disks.
+ * Boots a kernel and measures in it what some plans say, on both disks.
  * @param daemon files of qemu-storage-daemon, when an engine needs it
  */
 export async function runBench(
   { image, built }: Prepared,
   clock: Clock,
-  plan: Plan,
+  plans: readonly Plan[],
   daemon: NonNullable<BootRequest['files']>,
 ): Promise<BenchResult> {
   const boot = await bootKernel({
@@ -81,7 +83,7 @@ export async function runBench(
       { path: 'sbin/vhost-blk-bench', data: built.bench, mode: 0o755 },
       ...daemon,
     ],
-    script: benchScript(plan),
+    script: benchScript(plans),
     countInstructions: clock === 'icount',
     memoryMb: 1024,
     timeoutMs: BOOT_MS,
@@ -89,8 +91,9 @@ export async function runBench(
   return { release: image.release, clock, measurements: readMeasurements(boot.output), boot };
 }
 
-function benchScript(plan: Plan): string {
-  const options = [
+/** Options of vhost-blk-bench. */
+function optionsOf(plan: Plan): string {
+  return [
     ...['--destroy-data', '--json', '/tmp/json', '--storage-daemon', storageDaemon],
     ...['--engines', plan.engines.join(',')],
     ...['--ops', plan.ops.join(','), '--depths', plan.depths.join(','), '--queues', plan.queues.join(',')],
@@ -104,6 +107,12 @@ function benchScript(plan: Plan): string {
       ...(plan.options ?? []),
     ],
   ].join(' ');
+}
+
+function benchScript(plans: readonly Plan[]): string {
+  const runs = disks.flatMap(({ name, device }) =>
+    plans.map((plan) => `vhost-blk-bench --device ${device} --name ${name} ${optionsOf(plan)} || code=1`),
+  );
   return `mkdir -p /var/target/pr /var/target/alua
 mount -t configfs configfs /sys/kernel/config
 null=/sys/kernel/config/nullb/nullb0
@@ -116,7 +125,7 @@ echo none >/sys/block/nullb0/queue/scheduler
 dd if=/dev/zero of=/dev/ram0 bs=1M count=64 2>/dev/null
 insmod /vhost_blk.ko || exit 1
 code=0
-${disks.map(({ name, device }) => `vhost-blk-bench --device ${device} --name ${name} ${options} || code=1`).join('\n')}
+${runs.join('\n')}
 echo "${JSON_MARK}"
 cat /tmp/json
 exit $code

@@ -2,6 +2,7 @@ import { parseArgs } from 'node:util';
 import type { BootRequest } from '../boot.ts';
 import { kernelLines } from '../lines.ts';
 import { prepareLine } from '../prepare.ts';
+import { HALT_POLL_US } from './goals.ts';
 import { type BenchResult, type Clock, engines, type Plan, runBench } from './guest.ts';
 import { writeResults } from './page.ts';
 import { storageDaemonFiles } from './storage-daemon.ts';
@@ -10,8 +11,8 @@ import { ratioTable } from './tables.ts';
 const usage = `usage: npm run bench:kernel [-- OPTION...]
   --lines LIST      kernel lines (default: ${kernelLines.map(({ line }) => line).join(',')})
   --clock LIST      icount,wall (default: both)
-  --engines LIST    see vhost-blk-bench --help (default: ${engines.join(',')}; for the wall clock
-                    vhost-blk-sleep and vhost-blk-poll, too)
+  --engines LIST    see vhost-blk-bench --help (default: ${engines.join(',')}; on the
+                    wall clock some more at depth 1, and fewer where goals ask for none)
   --ops LIST        read,write
   --depths LIST     transfers in flight on a queue
   --queues LIST     queues
@@ -24,16 +25,21 @@ const usage = `usage: npm run bench:kernel [-- OPTION...]
 
 // Repeats under icount agree, so two short rounds tell all; on the machine's own clock the best of some does. One CPU has
 // no use for more queues than one, and there the module does not poll.
-const defaults: Record<Clock, Plan> = {
-  icount: {
-    ...{ engines, ops: ['read', 'write'], depths: [1, 32, 128], queues: [1] },
-    ...{ rounds: 2, seconds: 0.2, warmUp: 0.05 },
-  },
-  wall: {
-    engines: [engines[0], 'vhost-blk-sleep', 'vhost-blk-poll', ...engines.slice(1)],
-    ...{ ops: ['read', 'write'], depths: [1, 32, 128], queues: [1, 2] },
-    ...{ rounds: 3, seconds: 0.3, warmUp: 0.1 },
-  },
+const short = { ops: ['read', 'write'], rounds: 2, seconds: 0.2, warmUp: 0.05 };
+const long = { ops: ['read', 'write'], rounds: 3, seconds: 0.3, warmUp: 0.1 };
+const [own, ...others] = engines;
+const polling = [own, 'vhost-blk-sleep', 'vhost-blk-poll'];
+const defaults: Record<Clock, readonly Plan[]> = {
+  icount: [{ ...short, engines, depths: [1, 32, 128], queues: [1] }],
+  wall: [
+    { ...long, engines: [...polling, ...others], depths: [1], queues: [1] },
+    {
+      ...{ ...long, engines: [...polling, 'vhost-user-blk'], depths: [1], queues: [1] },
+      options: ['--halt-poll', String(HALT_POLL_US)],
+    },
+    { ...long, engines, depths: [32], queues: [1] },
+    { ...long, engines: [own, 'libaio', 'io_uring'], depths: [128], queues: [1, 2] },
+  ],
 };
 
 const text = { type: 'string' } as const;
@@ -71,8 +77,9 @@ export async function main(args: readonly string[]): Promise<number> {
   for (const line of lines) {
     const prepared = await prepareLine(line, log);
     for (const clock of clocks) {
-      const base = defaults[clock];
-      const plan: Plan = {
+      // Who says what to measure wants it once.
+      const chosen = words('engines') ?? words('depths') ?? words('queues');
+      const plans = defaults[clock].slice(0, chosen ? 1 : undefined).map((base) => ({
         engines: words('engines') ?? base.engines,
         ops: words('ops') ?? base.ops,
         depths: words('depths')?.map(Number) ?? base.depths,
@@ -80,11 +87,12 @@ export async function main(args: readonly string[]): Promise<number> {
         rounds: Number(values.rounds ?? base.rounds),
         seconds: Number(values.seconds ?? base.seconds),
         warmUp: base.warmUp,
-        options: values.pass ?? [],
-      };
-      if (plan.engines.includes('vhost-user-blk')) daemon ??= await storageDaemonFiles(log);
+        options: [...(base.options ?? []), ...(values.pass ?? [])],
+      }));
+      if (plans.some((plan) => plan.engines.includes('vhost-user-blk')))
+        daemon ??= await storageDaemonFiles(log);
       log(`measuring on ${prepared.image.release}, ${clock}`);
-      const result = await runBench(prepared, clock, plan, daemon ?? []);
+      const result = await runBench(prepared, clock, plans, daemon ?? []);
       show(result, values.json === true);
       if (values.write) writeResults(result);
       failed = failed || result.boot.exit !== 0;

@@ -6,6 +6,7 @@ interface Row {
   op: string;
   queues: number;
   depth: number;
+  haltPollUs: number;
   /** By engine. */
   of: Map<string, Measurement>;
 }
@@ -26,7 +27,7 @@ export function ratioRows(result: BenchResult): string[][] {
   return rowsOf(result).map((row) => {
     const own = row.of.get(first!);
     return [
-      ...[row.disk, row.op, String(row.queues), String(row.depth)],
+      ...[row.disk, row.op, String(row.queues), `${row.depth}${row.haltPollUs > 0 ? ', guest polls' : ''}`],
       own?.best ? (own.best / 1000).toFixed(1) : '–',
       own?.best ? own.latencyUs.toFixed(1) : '–',
       ...others.map((name) => ratioText(own, row.of.get(name))),
@@ -40,7 +41,7 @@ export function ratioTable(result: BenchResult): string {
 }
 
 /** Which measurement. */
-export type Place = Pick<Measurement, 'engine' | 'disk' | 'op' | 'queues' | 'depth'>;
+export type Place = Pick<Measurement, 'engine' | 'disk' | 'op' | 'queues' | 'depth' | 'haltPollUs'>;
 
 /** How many times faster one measurement was than another, best round by best round; NaN where one of them gave nothing. */
 export function ratioBetween(result: BenchResult, one: Place, other: Place): number {
@@ -51,7 +52,8 @@ export function ratioBetween(result: BenchResult, one: Place, other: Place): num
         found.disk === place.disk &&
         found.op === place.op &&
         found.queues === place.queues &&
-        found.depth === place.depth,
+        found.depth === place.depth &&
+        found.haltPollUs === place.haltPollUs,
     );
   return (find(one)?.best || Number.NaN) / (find(other)?.best || Number.NaN);
 }
@@ -67,13 +69,17 @@ function enginesOf(result: BenchResult): string[] {
 function rowsOf(result: BenchResult): Row[] {
   const rows = new Map<string, Row>();
   for (const one of result.measurements) {
-    const key = [one.disk, one.op, one.queues, one.depth].join();
+    const key = [one.disk, one.op, one.queues, one.depth, one.haltPollUs].join();
     const row = rows.get(key) ?? { ...one, of: new Map() };
     rows.set(key, row);
     row.of.set(one.engine, one);
   }
   return [...rows.values()].sort(
     (a, b) =>
-      b.disk.localeCompare(a.disk) || a.op.localeCompare(b.op) || a.queues - b.queues || a.depth - b.depth,
+      b.disk.localeCompare(a.disk) ||
+      a.op.localeCompare(b.op) ||
+      a.queues - b.queues ||
+      a.depth - b.depth ||
+      a.haltPollUs - b.haltPollUs,
   );
 }

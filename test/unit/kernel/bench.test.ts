@@ -6,7 +6,16 @@ import { ratioBetween, ratioRows, ratioTable } from '../../kernel/bench/tables.t
 
 function measurement(engine: string, depth: number, best: number): Measurement {
   return {
-    ...{ disk: 'brd', op: 'read', queues: 1, direct: false, eventIdx: true, kicks: 0, signals: 0.5 },
+    ...{
+      disk: 'brd',
+      op: 'read',
+      queues: 1,
+      haltPollUs: 0,
+      direct: false,
+      eventIdx: true,
+      kicks: 0,
+      signals: 0.5,
+    },
     ...{ engine, depth, best, iops: [best], median: best, latencyUs: (depth * 1e6) / best },
     ...{ outcome: 'ok', trouble: '' },
   };
@@ -35,7 +44,14 @@ describe('tables of vhost-blk-bench', () => {
   });
 
   test('a ratio that can not be told is not a number, so that no target is met by it', () => {
-    const where = (engine: string, depth = 128) => ({ disk: 'brd', op: 'read', queues: 1, engine, depth });
+    const where = (engine: string, depth = 128) => ({
+      disk: 'brd',
+      op: 'read',
+      queues: 1,
+      haltPollUs: 0,
+      engine,
+      depth,
+    });
     expect(ratioBetween(result, where('vhost-blk'), where('libaio'))).toBeCloseTo(1.1);
     expect(ratioBetween(result, where('vhost-blk'), where('vhost-scsi'))).toBeNaN();
     expect(ratioBetween(result, where('vhost-blk', 32), where('libaio', 32))).toBeNaN();
@@ -50,7 +66,7 @@ describe('goals', () => {
   ];
 
   function way(engine: string) {
-    return { engine, depth: 128, queues: 1 };
+    return { engine, depth: 128, queues: 1, haltPollUs: 0 };
   }
 
   test('met when the worst of disks and directions meets it', () => {
