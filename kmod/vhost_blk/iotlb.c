@@ -276,7 +276,7 @@ static int hold_entry(struct vblk_hold *hold, struct vblk_iotlb_entry *entry)
 
 		/* It would be more than there are: the chain names the same memory again and again. */
 		if (hold->room >= VBLK_IOTLB_MAX_ENTRIES)
-			return -ENOMEM;
+			return -E2BIG;
 		more = kvmalloc_array(room, sizeof(*more), GFP_KERNEL | __GFP_NOWARN);
 		if (!more)
 			return -ENOMEM;

@@ -117,7 +117,8 @@ int vblk_hold_pieces(struct vblk_hold *hold, const struct vblk_chain *chain, str
  * @chain: its pieces; what access is not allowed to is left out
  * @miss: reported if there is one
  *
- * Return: 0, -EAGAIN: something is not known, and nothing is held; -ENOMEM, the same.
+ * Return: 0, -EAGAIN: something is not known, and nothing is held; -ENOMEM and -E2BIG (it needs more translations than there
+ * can be), the same.
  */
 static inline int vblk_hold_chain(struct vblk_hold *hold, const struct vblk_mem *mem, const struct vblk_chain *chain,
 				  struct vblk_miss *miss)

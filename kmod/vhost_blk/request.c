@@ -213,6 +213,8 @@ int vblk_request_start(struct vblk_vq *vq, const struct vblk_chain *chain)
 	held = vblk_hold_chain(&request->hold, vq->mem, chain, &vq->miss);
 	if (held == -EAGAIN)
 		return held;
+	if (held == -E2BIG)
+		return vblk_vq_broken(vq, "a chain names the same translations again and again");
 	ret = find_status(request, &order);
 	if (!ret) {
 		status = held ? VIRTIO_BLK_S_IOERR : carry_out(request, &order);
