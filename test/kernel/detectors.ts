@@ -8,6 +8,7 @@ import { runLogged } from './process.ts';
 
 const source = fileURLToPath(new URL('detectors', import.meta.url));
 const BUILD_MS = 15 * 60_000;
+const MARK = 'mistake on purpose: ';
 
 /** Mistakes that the module of this folder makes, in this order, and what the console must say of each. */
 export const mistakes: readonly { name: string; report: RegExp }[] = [
@@ -26,14 +27,14 @@ export const leak = 'leak';
 
 /** A script for a guest that makes all of them. */
 export const detectorsScript = [...mistakes.map(({ name }) => name), leak]
-  .map((name) => `echo '<6>detectors: ${name}' >/dev/kmsg\ninsmod /detectors.ko mistake=${name} 2>/dev/null`)
+  .map((name) => `echo '<6>${MARK}${name}' >/dev/kmsg\ninsmod /detectors.ko mistake=${name} 2>/dev/null`)
   .join('\n');
 
 /** What the console says between one mistake and the next. */
 export function saidOf(console: string, name: string): string {
-  const begin = console.indexOf(`detectors: ${name}\n`);
+  const begin = console.indexOf(`${MARK}${name}\n`);
   if (begin < 0) return '';
-  const end = console.indexOf('detectors: ', begin + 'detectors: '.length);
+  const end = console.indexOf(MARK, begin + MARK.length);
   return end < 0 ? console.slice(begin) : console.slice(begin, end);
 }
 

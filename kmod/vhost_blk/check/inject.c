@@ -90,24 +90,48 @@ static void find_module(uint64_t *start, uint64_t *end)
 	skip("vhost_blk is not a module here");
 }
 
+static bool is_there(enum inject_kind kind)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), DEBUGFS "/%s/require-start", folders[kind]);
+	return !access(path, W_OK);
+}
+
+/* Faults of @kind are off, and once on they are for what runs in this part of the kernel. */
+static void confine(enum inject_kind kind, uint64_t start, uint64_t end)
+{
+	set(kind, "probability", 0);
+	set(kind, "require-start", start);
+	set(kind, "require-end", end);
+}
+
+static void confine_others(enum inject_kind kind, uint64_t start, uint64_t end)
+{
+	for (unsigned other = 0; other < sizeof(folders) / sizeof(folders[0]); other++)
+		if (other != kind && is_there(other))
+			confine(other, start, end);
+}
+
 static void switch_off(void *argument)
 {
-	set((enum inject_kind)(uintptr_t)argument, "probability", 0);
+	enum inject_kind kind = (uintptr_t)argument;
+
+	confine(kind, 0, UINT64_MAX);
+	confine_others(kind, 0, UINT64_MAX);
 }
 
 void inject_prepare(enum inject_kind kind)
 {
 	uint64_t start, end;
-	char path[128];
 
-	snprintf(path, sizeof(path), DEBUGFS "/%s/require-start", folders[kind]);
-	if (access(path, W_OK))
-		skip("no %s: this kernel makes no such faults, or debugfs is not mounted", path);
+	if (!is_there(kind))
+		skip("no " DEBUGFS "/%s: this kernel makes no such faults, or debugfs is not mounted", folders[kind]);
 	find_module(&start, &end);
-	set(kind, "probability", 0);
 	at_end(switch_off, (void *)(uintptr_t)kind);
-	set(kind, "require-start", start);
-	set(kind, "require-end", end);
+	confine(kind, start, end);
+	/* inject_nth() means any kind, so the others are for where nothing runs. */
+	confine_others(kind, 1, 2);
 	set(kind, "times", MANY);
 	set(kind, "space", 0);
 	set(kind, "verbose", 0);
