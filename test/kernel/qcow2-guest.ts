@@ -1,12 +1,22 @@
-import type { ModuleSource } from './build.ts';
+import type { BootRequest } from './boot.ts';
+import type { BuiltSource, ModuleSource } from './build.ts';
 import type { KernelImage } from './image.ts';
 import { splat } from './run-checks.ts';
 
 /** The target and its attach tool. */
 export const dmQcow2: ModuleSource = {
   name: 'dm_qcow2',
-  programs: [{ folder: 'tool', name: 'blkfleet-qcow2' }],
+  programs: [
+    { folder: 'tool', name: 'blkfleet-qcow2' },
+    { folder: 'exercise', name: 'qcow2-exercise' },
+  ],
 };
+
+/** The module and its programs, for the guest. */
+export function qcow2Files(built: BuiltSource): NonNullable<BootRequest['files']> {
+  const programs = [...built.programs].map(([name, data]) => ({ path: `sbin/${name}`, data, mode: 0o755 }));
+  return [{ path: 'dm_qcow2.ko', data: built.module }, ...programs];
+}
 
 const START = 'dm_qcow2-test: begin';
 

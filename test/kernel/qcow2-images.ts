@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** An image that was made, and what its disk holds. */
@@ -217,4 +217,14 @@ export function ext4Disk(folder: string, file: string, free: number): void {
     env: { ...process.env, PATH: path },
   });
   if (statSync(file).size === 0) throw new Error('mke2fs made nothing');
+}
+
+/** Copies the root folder of an ext4 file system's image out of it, to a folder that is made. */
+export function extractDisk(file: string, folder: string): void {
+  mkdirSync(folder);
+  const path = `${process.env.PATH ?? ''}:/usr/sbin:/sbin`;
+  execFileSync('debugfs', ['-R', `rdump / ${folder}`, file], {
+    env: { ...process.env, PATH: path },
+    stdio: 'pipe',
+  });
 }

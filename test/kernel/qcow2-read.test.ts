@@ -6,7 +6,7 @@ import { type BootResult, bootKernel } from './boot.ts';
 import type { BuiltSource } from './build.ts';
 import { kernelLines } from './lines.ts';
 import { prepareModule } from './prepare.ts';
-import { dmQcow2, qcow2Modules, qcow2Script, splatsOf } from './qcow2-guest.ts';
+import { dmQcow2, qcow2Files, qcow2Modules, qcow2Script, splatsOf } from './qcow2-guest.ts';
 import { ext4Disk, type MadeImage, makeImages } from './qcow2-images.ts';
 import { drawTable, showTable } from './table.ts';
 
@@ -71,10 +71,7 @@ describe.each(kernelLines)('dm-qcow2 reads on kernel $line ($suite)', (line) => 
     result = await bootKernel({
       kernel: prepared.image,
       modules: qcow2Modules(prepared.image),
-      files: [
-        { path: 'dm_qcow2.ko', data: built.module },
-        { path: 'sbin/blkfleet-qcow2', data: built.programs.get('blkfleet-qcow2')!, mode: 0o755 },
-      ],
+      files: qcow2Files(built),
       script: readScript(),
       disks: [disk],
       append: line.debug,

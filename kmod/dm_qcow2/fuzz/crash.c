@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * qcow2-crash: random requests on an image, and losses of power. After each round the image has to be clean for qemu-img and
+ * hold what was written; after a loss of power at any time it may have leaked clusters, but nothing else, and what was
+ * flushed before must be there.
+ *
+ * usage: qcow2-crash SEED ROUNDS OPERATIONS CRASHES FORMAT:FILE...
+ * The chain, the top first; FORMAT is qcow2 or raw. Works in the folder of the images, which it does not change.
+ */
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "emulate.h"
+
+#define MAX_OPS 4096
+
+static u64 state;
+
+static u32 draw(u32 below)
+{
+	state = state * 6364136223846793005ULL + 1442695040888963407ULL;
+	return (state >> 33) % below;
+}
+
+/* What was done since the round began: where in the log, and what the disk had there afterwards. */
+struct done {
+	unsigned int event;
+	u64 at;
+	u64 bytes;
+	u8 *data;
+};
+
+static struct {
+	struct disk *disks[QCOW2_MAX_CHAIN];
+	unsigned int nr;
+	bool is_raw;
+	char folder[4096];
+	struct emulated device;
+	u8 *model;
+	u64 size;
+	/* The disk as it was when the last flush of the round ended. */
+	u8 *flushed;
+	struct done done[MAX_OPS];
+	unsigned int nr_done;
+} run;
+
+static void die(const char *what, u64 at)
+{
+	fprintf(stderr, "%s at sector %llu\n", what, (unsigned long long)at / 512);
+	exit(1);
+}
+
+static unsigned int now(void)
+{
+	return run.disks[0]->nr_events;
+}
+
+static void note(u64 at, u64 bytes, unsigned int event)
+{
+	struct done *done = &run.done[run.nr_done++];
+
+	*done = (struct done){ event, at, bytes, malloc(bytes) };
+	memcpy(done->data, run.model + at, bytes);
+}
+
+static void forget_done(void)
+{
+	while (run.nr_done)
+		free(run.done[--run.nr_done].data);
+	memcpy(run.flushed, run.model, run.size);
+}
+
+static void do_write(u64 at, u64 bytes)
+{
+	u64 i;
+
+	for (i = 0; i < bytes; i += 8)
+		*(u64 *)(run.model + at + i) = state + i * 0x9e3779b97f4a7c15ULL;
+	/* Noted first: any part of it may be there after a loss of power. */
+	note(at, bytes, now());
+	if (emulate_request(&run.device, QCOW2_OP_WRITE, false, at, bytes, run.model + at))
+		die("write failed", at);
+}
+
+static void do_zero(u64 at, u64 bytes)
+{
+	memset(run.model + at, 0, bytes);
+	note(at, bytes, now());
+	if (emulate_request(&run.device, QCOW2_OP_ZERO, draw(2), at, bytes, NULL))
+		die("zeroing failed", at);
+}
+
+static void read_at(u64 at, u64 bytes, u8 *to)
+{
+	if (emulate_request(&run.device, QCOW2_OP_READ, false, at, bytes, to))
+		die("read failed", at);
+}
+
+static void do_discard(u64 at, u64 bytes)
+{
+	static const u8 zeros[512];
+	u8 *is = malloc(bytes);
+	unsigned int before = now();
+	u64 i;
+
+	if (emulate_request(&run.device, QCOW2_OP_DISCARD, true, at, bytes, NULL))
+		die("discard failed", at);
+	read_at(at, bytes, is);
+	for (i = 0; i < bytes; i += 512) {
+		if (!memcmp(is + i, zeros, 512))
+			memset(run.model + at + i, 0, 512);
+		else if (memcmp(is + i, run.model + at + i, 512))
+			die("content after discard", at + i);
+	}
+	note(at, bytes, before);
+	free(is);
+}
+
+static void do_read(u64 at, u64 bytes)
+{
+	u8 *is = malloc(bytes);
+
+	read_at(at, bytes, is);
+	if (memcmp(is, run.model + at, bytes))
+		die("content", at);
+	free(is);
+}
+
+static void do_one(void)
+{
+	u64 sectors = run.size / 512;
+	u64 length = 1 + draw(draw(4) ? 24 : 700);
+	u64 at = draw(sectors - length + 1) * 512ULL;
+	u32 kind = draw(100);
+
+	if (kind < 60)
+		do_write(at, length * 512);
+	else if (kind < 75)
+		do_zero(at, length * 512);
+	else if (kind < 85)
+		do_discard(at, length * 512);
+	else
+		do_read(at, length * 512);
+}
+
+/* Exit code of qemu-img for a file of the folder. */
+static int qemu_img(const char *format, const char *file)
+{
+	char command[9000];
+	int status;
+
+	snprintf(command, sizeof(command), format, run.folder, file, run.folder);
+	status = system(command);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 99;
+}
+
+static void check_image(const struct disk *disk, bool leaks, const char *what)
+{
+	char path[8192];
+	int code;
+
+	snprintf(path, sizeof(path), "%s/after.qcow2", run.folder);
+	if (disk_save(disk, path)) {
+		perror(path);
+		exit(2);
+	}
+	code = qemu_img("cd '%s' && qemu-img check -f qcow2 %s >check.out 2>&1", "after.qcow2");
+	if (code && !(leaks && code == 3)) {
+		fprintf(stderr, "%s: qemu-img check ends with %d\n", what, code);
+		qemu_img("cd '%s' && head -20 check.out >&2 %s", "");
+		exit(1);
+	}
+}
+
+/* Whether a sector is as flushed, or as something made it that came later and before the crash. */
+static bool is_possible(const u8 *is, u64 at, unsigned int crash)
+{
+	unsigned int i;
+
+	if (!memcmp(is, run.flushed + at, 512))
+		return true;
+	for (i = 0; i < run.nr_done; i++) {
+		const struct done *done = &run.done[i];
+
+		if (done->event <= crash && at >= done->at && at < done->at + done->bytes &&
+		    !memcmp(is, done->data + (at - done->at), 512))
+			return true;
+	}
+	return false;
+}
+
+static void check_content(struct disk *after, unsigned int crash)
+{
+	struct disk *disks[QCOW2_MAX_CHAIN];
+	static struct emulated other;
+	const char *reason;
+	u8 *is = malloc(run.size);
+	u64 at;
+
+	memcpy(disks, run.disks, sizeof(disks));
+	disks[0] = after;
+	if (emulate_open(&other, disks, run.nr, run.is_raw, false, &reason) ||
+	    emulate_request(&other, QCOW2_OP_READ, false, 0, run.size, is))
+		die("a crashed image can not be read", 0);
+	emulate_close(&other, true);
+	for (at = 0; at < run.size; at += 512)
+		if (!is_possible(is + at, at, crash))
+			die("lost by a crash", at);
+	free(is);
+}
+
+/* Losses of power since the last flush of a round, or while that flush was under way. */
+static void crash(unsigned int from, unsigned int count)
+{
+	while (count--) {
+		unsigned int at = from + draw(now() - from + 1);
+		struct disk *after = disk_crash(run.disks[0], at, state);
+
+		check_image(after, true, "after a loss of power");
+		check_content(after, at);
+		disk_free(after);
+	}
+}
+
+static void resume(void)
+{
+	const char *reason = "";
+
+	if (emulate_open(&run.device, run.disks, run.nr, run.is_raw, true, &reason)) {
+		fprintf(stderr, "can not be opened: %s\n", reason);
+		exit(2);
+	}
+	run.size = run.device.target.images[0].size;
+}
+
+static void round_of(unsigned int operations, unsigned int crashes)
+{
+	unsigned int from, flushes = 1 + draw(4), i;
+
+	while (flushes--) {
+		from = now();
+		for (i = 0; i < operations; i++)
+			do_one();
+		/* The flush is in the log, but who crashes in it has no promise yet. */
+		if (emulate_flush(&run.device))
+			die("flush failed", 0);
+		crash(from, crashes);
+		forget_done();
+	}
+	do_read(0, run.size);
+	if (draw(3))
+		return;
+	emulate_close(&run.device, true);
+	check_image(run.disks[0], false, "after a round");
+	/* The log begins anew. */
+	{
+		struct disk *next = disk_new(run.disks[0]->data, run.disks[0]->size);
+
+		disk_free(run.disks[0]);
+		run.disks[0] = next;
+		disk_log(next);
+	}
+	resume();
+	do_read(0, run.size);
+}
+
+int main(int argc, char **argv)
+{
+	unsigned int rounds, i;
+
+	fuzz_verbose = getenv("VERBOSE");
+	if (argc < 6 || argc - 5 > QCOW2_MAX_CHAIN) {
+		fprintf(stderr, "usage: %s SEED ROUNDS OPERATIONS CRASHES FORMAT:FILE...\n", argv[0]);
+		return 2;
+	}
+	state = strtoull(argv[1], NULL, 10) * 0x9e3779b97f4a7c15ULL + 1;
+	rounds = strtoul(argv[2], NULL, 10);
+	for (i = 5; i < (unsigned int)argc; i++) {
+		const char *file = strchr(argv[i], ':');
+
+		run.is_raw = !strncmp(argv[i], "raw:", 4);
+		run.disks[run.nr++] = disk_load(file ? file + 1 : argv[i]);
+	}
+	snprintf(run.folder, sizeof(run.folder), "%s", strchr(argv[5], ':') + 1);
+	*strrchr(run.folder, '/') = '\0';
+	disk_log(run.disks[0]);
+	resume();
+	run.model = malloc(run.size);
+	run.flushed = malloc(run.size);
+	read_at(0, run.size, run.model);
+	memcpy(run.flushed, run.model, run.size);
+	for (i = 0; i < rounds; i++)
+		round_of(strtoul(argv[3], NULL, 10), strtoul(argv[4], NULL, 10));
+	emulate_close(&run.device, true);
+	check_image(run.disks[0], false, "in the end");
+	return 0;
+}

@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Files in memory, and the module's way to them. */
+#include "../file.h"
+#include "disk.h"
+
+#define ROOM (512ULL << 20)
+
+enum event_kind { EVENT_WRITE, EVENT_SYNC, EVENT_PUNCH, EVENT_RESIZE };
+
+struct disk_event {
+	enum event_kind kind;
+	u64 at;
+	u64 bytes;
+	u8 *data;
+};
+
+struct disk *disk_new(const void *data, uint64_t size)
+{
+	struct disk *disk = calloc(1, sizeof(*disk));
+
+	disk->fail_after = -1;
+	disk->size = size;
+	disk->room = size + 65536;
+	disk->data = calloc(1, disk->room);
+	memcpy(disk->data, data, size);
+	return disk;
+}
+
+struct disk *disk_load(const char *path)
+{
+	FILE *file = fopen(path, "r");
+	struct disk *disk;
+	u8 *data = NULL;
+	long size = -1;
+
+	if (file && !fseek(file, 0, SEEK_END))
+		size = ftell(file);
+	if (size >= 0)
+		data = malloc(size + 1);
+	if (!data || fseek(file, 0, SEEK_SET) || fread(data, 1, size, file) != (size_t)size) {
+		perror(path);
+		exit(2);
+	}
+	fclose(file);
+	disk = disk_new(data, size);
+	free(data);
+	return disk;
+}
+
+void disk_free(struct disk *disk)
+{
+	while (disk->nr_events)
+		free(disk->events[--disk->nr_events].data);
+	free(disk->events);
+	free(disk->base);
+	free(disk->data);
+	free(disk);
+}
+
+int disk_save(const struct disk *disk, const char *path)
+{
+	FILE *file = fopen(path, "w");
+	bool ok = file && fwrite(disk->data, 1, disk->size, file) == disk->size;
+
+	return file && !fclose(file) && ok ? 0 : -1;
+}
+
+static void resize(struct disk *disk, u64 size)
+{
+	fuzz_assert(size < ROOM);
+	if (size > disk->room) {
+		disk->data = realloc(disk->data, size * 2);
+		memset(disk->data + disk->room, 0, size * 2 - disk->room);
+		disk->room = size * 2;
+	}
+	if (size < disk->size)
+		memset(disk->data + size, 0, disk->size - size);
+	disk->size = size;
+}
+
+static void apply(struct disk *disk, const struct disk_event *event)
+{
+	switch (event->kind) {
+	case EVENT_WRITE:
+		if (event->at + event->bytes > disk->size)
+			resize(disk, event->at + event->bytes);
+		memcpy(disk->data + event->at, event->data, event->bytes);
+		break;
+	case EVENT_PUNCH:
+		if (event->at < disk->size)
+			memset(disk->data + event->at, 0, min(event->bytes, disk->size - event->at));
+		break;
+	case EVENT_RESIZE:
+		resize(disk, event->bytes);
+		break;
+	case EVENT_SYNC:
+		break;
+	}
+}
+
+static void log_event(struct disk *disk, enum event_kind kind, u64 at, u64 bytes, const u8 *data)
+{
+	struct disk_event event = { kind, at, bytes, NULL };
+
+	if (data) {
+		event.data = malloc(bytes);
+		memcpy(event.data, data, bytes);
+	}
+	apply(disk, &event);
+	if (!disk->logs) {
+		free(event.data);
+		return;
+	}
+	if (disk->nr_events == disk->room_events) {
+		disk->room_events = disk->room_events * 2 + 64;
+		disk->events = realloc(disk->events, disk->room_events * sizeof(event));
+	}
+	disk->events[disk->nr_events++] = event;
+}
+
+void disk_log(struct disk *disk)
+{
+	disk->logs = true;
+	disk->base_size = disk->size;
+	disk->base = malloc(disk->size + 1);
+	memcpy(disk->base, disk->data, disk->size);
+}
+
+static u64 next_random(u64 *state)
+{
+	*state = *state * 6364136223846793005ULL + 1442695040888963407ULL;
+	return *state >> 33;
+}
+
+/* Each sector of a write gets through or not; writes and holes of the same place keep their order only by a sync. */
+static void apply_torn(struct disk *disk, const struct disk_event *event, u64 *random)
+{
+	u64 chance = next_random(random) % 4, done;
+
+	if (event->kind != EVENT_WRITE) {
+		if (chance)
+			apply(disk, event);
+		return;
+	}
+	for (done = 0; done < event->bytes; done += 512) {
+		struct disk_event part = *event;
+
+		part.at += done;
+		part.bytes = min(event->bytes - done, (u64)512);
+		part.data += done;
+		if (chance == 0 || (chance < 3 && next_random(random) & 1))
+			continue;
+		apply(disk, &part);
+	}
+}
+
+struct disk *disk_crash(const struct disk *disk, unsigned int events, uint64_t random)
+{
+	struct disk *after = disk_new(disk->base, disk->base_size);
+	unsigned int synced = 0, i;
+
+	for (i = 0; i < events; i++)
+		if (disk->events[i].kind == EVENT_SYNC)
+			synced = i;
+	for (i = 0; i < synced; i++)
+		apply(after, &disk->events[i]);
+	for (; i < events; i++)
+		apply_torn(after, &disk->events[i], &random);
+	return after;
+}
+
+/* file.h */
+
+u64 qcow2_file_size(const struct qcow2_file *file)
+{
+	return file->file->disk->size;
+}
+
+bool qcow2_file_same(const struct qcow2_file *a, const struct qcow2_file *b)
+{
+	return a->file->disk == b->file->disk;
+}
+
+bool qcow2_file_fits_direct(const struct qcow2_file *file, u64 at, u32 bytes)
+{
+	return file->block && !((at | bytes) & (file->block - 1));
+}
+
+void qcow2_file_close(struct qcow2_file *file)
+{
+	file->file = NULL;
+}
+
+static int fails(struct disk *disk)
+{
+	if (disk->fail_after < 0)
+		return 0;
+	return disk->fail_after-- ? 0 : (disk->fail_after = 0, -EIO);
+}
+
+ssize_t qcow2_file_move(const struct qcow2_file *file, bool write, bool direct, struct iov_iter *iter, u64 at)
+{
+	struct disk *disk = file->file->disk;
+	u64 bytes = iter->count;
+
+	if (direct)
+		fuzz_assert(qcow2_file_fits_direct(file, at, bytes));
+	if (write && fails(disk))
+		return -EIO;
+	if (write) {
+		log_event(disk, EVENT_WRITE, at, bytes, iter->memory);
+		return bytes;
+	}
+	if (at >= disk->size)
+		return 0;
+	bytes = min(bytes, disk->size - at);
+	memcpy(iter->memory, disk->data + at, bytes);
+	return bytes;
+}
+
+long qcow2_file_read(const struct qcow2_file *file, const struct bio_vec *vecs, u32 bytes, u64 at)
+{
+	struct iov_iter iter = { (u8 *)vecs->bv_page, bytes };
+	long ret = qcow2_file_move(file, false, false, &iter, at);
+
+	if (ret >= 0)
+		memset((u8 *)vecs->bv_page + ret, 0, bytes - ret);
+	return ret;
+}
+
+int qcow2_file_write(const struct qcow2_file *file, const struct bio_vec *vecs, u32 bytes, u64 at)
+{
+	struct iov_iter iter = { (u8 *)vecs->bv_page, bytes };
+	long ret = qcow2_file_move(file, true, file->block, &iter, at);
+
+	return ret < 0 ? ret : 0;
+}
+
+void qcow2_zero_vecs(const struct bio_vec *vecs, u32 skip, u32 bytes)
+{
+	memset((u8 *)vecs->bv_page + skip, 0, bytes);
+}
+
+unsigned int qcow2_count_vecs(const struct bio_vec *vecs, u64 bytes)
+{
+	return DIV_ROUND_UP(bytes, PAGE_SIZE);
+}
+
+int vfs_fsync(struct file *file, int datasync)
+{
+	if (fails(file->disk))
+		return -EIO;
+	log_event(file->disk, EVENT_SYNC, 0, 0, NULL);
+	return 0;
+}
+
+int vfs_fallocate(struct file *file, int mode, s64 at, s64 bytes)
+{
+	if (mode & FALLOC_FL_PUNCH_HOLE)
+		log_event(file->disk, EVENT_PUNCH, at, bytes, NULL);
+	else if ((u64)(at + bytes) >= ROOM)
+		return -ENOSPC;
+	else if ((u64)(at + bytes) > file->disk->size)
+		log_event(file->disk, EVENT_RESIZE, 0, at + bytes, NULL);
+	return 0;
+}
+
+int vfs_truncate(const struct path *path, s64 bytes)
+{
+	log_event(path->file->disk, EVENT_RESIZE, 0, bytes, NULL);
+	return 0;
+}

@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* What stands in for request.c, memory.c, buffer.c, unpack.c and table.c. */
+#include <zlib.h>
+
+#include "emulate.h"
+
+bool fuzz_verbose;
+
+static struct delayed_work *due;
+
+void fuzz_failed(const char *condition, const char *file, int line)
+{
+	fprintf(stderr, "%s:%d: not so: %s\n", file, line, condition);
+	abort();
+}
+
+void fuzz_queue_work(struct delayed_work *work)
+{
+	work->work.pending = true;
+	due = work;
+}
+
+bool fuzz_run_work(void)
+{
+	struct delayed_work *work = due;
+
+	due = NULL;
+	if (!work || !work->work.pending)
+		return false;
+	work->work.pending = false;
+	work->work.run(&work->work);
+	return true;
+}
+
+/* buffer.h */
+
+int qcow2_buffer_alloc(struct qcow2_buffer *buffer, u32 bytes)
+{
+	u32 pages = DIV_ROUND_UP(bytes, PAGE_SIZE), i;
+	void *data;
+
+	if (posix_memalign(&data, PAGE_SIZE, pages * PAGE_SIZE))
+		return -ENOMEM;
+	memset(data, 0, pages * PAGE_SIZE);
+	buffer->data = data;
+	buffer->bytes = bytes;
+	buffer->vecs = calloc(pages, sizeof(*buffer->vecs));
+	for (i = 0; i < pages; i++)
+		buffer->vecs[i] = (struct bio_vec){ (struct page *)(buffer->data + i * PAGE_SIZE), PAGE_SIZE, 0 };
+	return 0;
+}
+
+void qcow2_buffer_free(struct qcow2_buffer *buffer)
+{
+	free(buffer->data);
+	free(buffer->vecs);
+	memset(buffer, 0, sizeof(*buffer));
+}
+
+/* unpack.h */
+
+static struct qcow2_unpacker only;
+
+int qcow2_unpack(struct qcow2_unpackers *unpackers, const struct qcow2_extent *extent, struct qcow2_unpacker **found)
+{
+	u32 cluster = qcow2_cluster_bytes(&extent->image->header), bytes = min(extent->packed_bytes, cluster);
+	const struct disk *disk = extent->image->file.file->disk;
+	z_stream stream = { 0 };
+	u8 *packed = calloc(1, bytes);
+	int ret;
+
+	qcow2_buffer_free(&only.cluster);
+	qcow2_buffer_alloc(&only.cluster, cluster);
+	if (extent->packed_at < disk->size)
+		memcpy(packed, disk->data + extent->packed_at, min((u64)bytes, disk->size - extent->packed_at));
+	stream.next_in = packed;
+	stream.avail_in = bytes;
+	stream.next_out = only.cluster.data;
+	stream.avail_out = cluster;
+	ret = inflateInit2(&stream, -12);
+	if (ret == Z_OK)
+		inflate(&stream, Z_FINISH);
+	inflateEnd(&stream);
+	free(packed);
+	*found = &only;
+	return ret == Z_OK && !stream.avail_out ? 0 : -EIO;
+}
+
+void qcow2_unpack_end(struct qcow2_unpackers *unpackers, struct qcow2_unpacker *unpacker)
+{
+}
+
+void qcow2_unpackers_drop(struct qcow2_unpackers *unpackers)
+{
+}
+
+/* request.h */
+
+struct own_request {
+	struct qcow2_request request;
+	u8 *data;
+};
+
+static u8 *memory_of(struct qcow2_request *request)
+{
+	return container_of(request, struct own_request, request)->data;
+}
+
+void qcow2_memory_iter(struct qcow2_request *request, u32 skip, u32 bytes, unsigned int direction,
+		       struct iov_iter *iter)
+{
+	*iter = (struct iov_iter){ memory_of(request) + skip, bytes };
+}
+
+void qcow2_memory_zero(struct qcow2_request *request, u32 skip, u32 bytes)
+{
+	memset(memory_of(request) + skip, 0, bytes);
+}
+
+void qcow2_memory_copy_in(struct qcow2_request *request, u32 skip, const u8 *from, u32 bytes)
+{
+	memcpy(memory_of(request) + skip, from, bytes);
+}
+
+void qcow2_memory_copy_out(struct qcow2_request *request, u32 skip, u8 *to, u32 bytes)
+{
+	memcpy(to, memory_of(request) + skip, bytes);
+}
+
+bool qcow2_memory_fits(struct qcow2_request *request, const struct qcow2_file *file, u32 skip, u32 bytes)
+{
+	return true;
+}
+
+void qcow2_part_start(struct qcow2_request *request, const struct qcow2_file *file, u32 bytes, u64 at)
+{
+	u32 skip = request->done;
+	struct iov_iter iter = { memory_of(request) + skip, bytes };
+	ssize_t ret = qcow2_file_move(file, request->op == QCOW2_OP_WRITE, true, &iter, at);
+
+	if (ret < 0)
+		request->status = BLK_STS_IOERR;
+	else if (ret < bytes)
+		qcow2_memory_zero(request, skip + ret, bytes - ret);
+}
+
+void qcow2_requests_end(struct list_head *requests, int error)
+{
+}
+
+static int next_piece(struct qcow2_request *request, bool wait)
+{
+	struct qcow2_grace *grace = &request->target->grace;
+	int ticket, error;
+
+	if (wait && request->op != QCOW2_OP_READ)
+		qcow2_commit_throttle(request->target->writer);
+	ticket = qcow2_grace_enter(grace);
+	if (request->op == QCOW2_OP_READ)
+		error = qcow2_read_piece(request, wait);
+	else if (request->op == QCOW2_OP_WRITE)
+		error = qcow2_write_piece(request, wait);
+	else
+		error = qcow2_zero_piece(request, wait);
+	qcow2_grace_leave(grace, ticket);
+	return error;
+}
+
+int emulate_request(struct emulated *device, enum qcow2_op op, bool unmap, u64 at, u64 bytes, u8 *data)
+{
+	struct own_request own = {
+		.request = { .target = &device->target, .op = op, .unmap = unmap, .at = at, .bytes = bytes },
+		.data = data,
+	};
+	struct qcow2_request *request = &own.request;
+	bool wait = false;
+
+	while (request->done < request->bytes) {
+		u64 before = request->done;
+		int error = next_piece(request, wait);
+
+		if (error && (error != -EAGAIN || wait))
+			return error;
+		wait = error || before == request->done;
+		fuzz_assert(request->done <= request->bytes);
+	}
+	return request->status ? -EIO : 0;
+}
+
+int emulate_flush(struct emulated *device)
+{
+	fuzz_queue_work(&device->target.writer->commit);
+	fuzz_run_work();
+	return device->target.writer->failed ? -EIO : 0;
+}
+
+int emulate_open(struct emulated *device, struct disk **disks, unsigned int nr, bool is_raw, bool write,
+		 const char **reason)
+{
+	static const struct file_operations ops = { true };
+	struct qcow2_target *target = &device->target;
+	unsigned int i;
+	int error;
+
+	memset(device, 0, sizeof(*device));
+	target->ti = &device->ti;
+	target->is_writable = write;
+	target->nr_images = nr;
+	target->images = calloc(nr, sizeof(*target->images));
+	for (i = 0; i < nr; i++) {
+		device->files[i] = (struct file){ .f_op = &ops, .disk = disks[i] };
+		device->files[i].f_path.file = &device->files[i];
+		target->images[i].file = (struct qcow2_file){ .file = &device->files[i], .block = 512 };
+		target->images[i].is_raw = is_raw && i == nr - 1;
+	}
+	qcow2_grace_init(&target->grace);
+	error = qcow2_target_load(target, reason);
+	if (!error)
+		error = qcow2_cache_init(&target->cache, 0);
+	if (!error && write)
+		error = qcow2_writer_init(target);
+	*reason = error ? *reason : "not resumed";
+	return error ? error : qcow2_target_resume(target);
+}
+
+void emulate_close(struct emulated *device, bool clean)
+{
+	struct qcow2_target *target = &device->target;
+	unsigned int i;
+
+	if (target->writer && !clean)
+		target->writer->failed = true;
+	qcow2_target_suspend(target);
+	if (target->writer)
+		qcow2_writer_exit(target);
+	qcow2_cache_exit(&target->cache);
+	for (i = 0; i < target->nr_images; i++)
+		qcow2_image_close(&target->images[i]);
+	free(target->images);
+}
