@@ -24,6 +24,11 @@ int qcow2_grace_enter(struct qcow2_grace *grace)
 	}
 }
 
+void qcow2_grace_share(struct qcow2_grace *grace, int ticket)
+{
+	atomic_inc(&grace->users[ticket]);
+}
+
 void qcow2_grace_leave(struct qcow2_grace *grace, int ticket)
 {
 	if (atomic_dec_and_test(&grace->users[ticket]) && wq_has_sleeper(&grace->left))

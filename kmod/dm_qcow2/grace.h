@@ -17,6 +17,8 @@ void qcow2_grace_init(struct qcow2_grace *grace);
 
 /* Before a mapping is looked up. Return: a ticket for qcow2_grace_leave(), when nothing moves by it any more. */
 int qcow2_grace_enter(struct qcow2_grace *grace);
+/* One user more by a ticket that is held: what it does goes on with the mapping that was looked up. */
+void qcow2_grace_share(struct qcow2_grace *grace, int ticket);
 /* Any context. */
 void qcow2_grace_leave(struct qcow2_grace *grace, int ticket);
 

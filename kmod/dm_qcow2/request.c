@@ -131,7 +131,8 @@ void qcow2_part_start(struct qcow2_request *request, const struct qcow2_file *fi
 	part->at = at;
 	part->skip = request->done;
 	part->bytes = bytes;
-	part->ticket = qcow2_grace_enter(&request->target->grace);
+	part->ticket = request->ticket;
+	qcow2_grace_share(&request->target->grace, part->ticket);
 	part->transfer.done = part_done;
 	qcow2_memory_iter(request, part->skip, bytes, write ? ITER_SOURCE : ITER_DEST, &iter);
 	atomic_inc(&request->pending);
@@ -141,11 +142,11 @@ void qcow2_part_start(struct qcow2_request *request, const struct qcow2_file *fi
 static int next_piece(struct qcow2_request *request, bool wait)
 {
 	struct qcow2_grace *grace = &request->target->grace;
-	int ticket, error;
+	int error;
 
 	if (wait && request->op != QCOW2_OP_READ)
 		qcow2_commit_throttle(request->target->writer);
-	ticket = qcow2_grace_enter(grace);
+	request->ticket = qcow2_grace_enter(grace);
 	switch (request->op) {
 	case QCOW2_OP_READ:
 		error = qcow2_read_piece(request, wait);
@@ -156,7 +157,7 @@ static int next_piece(struct qcow2_request *request, bool wait)
 	default:
 		error = qcow2_zero_piece(request, wait);
 	}
-	qcow2_grace_leave(grace, ticket);
+	qcow2_grace_leave(grace, request->ticket);
 	return error;
 }
 

@@ -32,8 +32,9 @@ struct qcow2_request {
 	u64 at;
 	u64 bytes;
 	struct bvec_iter memory;
-	/* What was begun so far. */
+	/* What was begun so far, and by which ticket the next piece is looked up. */
 	u64 done;
+	int ticket;
 	/* Parts in flight, and one for who begins them. */
 	atomic_t pending;
 	blk_status_t status;
@@ -58,7 +59,7 @@ void qcow2_requests_end(struct list_head *requests, int error);
  * @file: takes them past the page cache
  * @at: where in the file
  *
- * What a transfer leaves over is moved in a thread that may wait. The caller has a ticket; the part takes its own.
+ * What a transfer leaves over is moved in a thread that may wait. The part shares the request's ticket.
  */
 void qcow2_part_start(struct qcow2_request *request, const struct qcow2_file *file, u32 bytes, u64 at);
 
