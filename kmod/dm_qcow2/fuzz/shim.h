@@ -37,7 +37,8 @@ typedef unsigned int status_type_t;
 #define likely(x) (x)
 #define unlikely(x) (x)
 #define DIV_ROUND_UP(n, d) (((n) + (d) - 1) / (d))
-#define DIV_ROUND_UP_ULL(n, d) DIV_ROUND_UP((unsigned long long)(n), d)
+/* As the kernel's, which divides by 32 bits. */
+#define DIV_ROUND_UP_ULL(n, d) (((unsigned long long)(n) + (d) - 1) / (u32)(d))
 #define div_u64(n, d) ((u64)(n) / (u32)(d))
 #define round_down(n, d) ((n) & ~((typeof(n))(d) - 1))
 #define round_up(n, d) ((((n) - 1) | ((typeof(n))(d) - 1)) + 1)
