@@ -16,7 +16,6 @@
 #include <linux/slab.h>
 #include <linux/stat.h>
 #include <linux/uio.h>
-#include <linux/zstd.h>
 
 #ifndef HAVE_KMAP_LOCAL_PAGE
 #define kmap_local_page kmap_atomic
@@ -130,14 +129,5 @@ shrinker_start(unsigned long (*count)(struct shrinker *shrinker, struct shrink_c
 	return &own->shrinker;
 #endif
 }
-
-#ifndef HAVE_ZSTD_DCTX
-#define zstd_dctx ZSTD_DCtx
-#define zstd_dctx_workspace_bound ZSTD_DCtxWorkspaceBound
-#define zstd_init_dctx ZSTD_initDCtx
-#define zstd_decompress_dctx ZSTD_decompressDCtx
-#define zstd_find_frame_compressed_size ZSTD_findFrameCompressedSize
-#define zstd_is_error ZSTD_isError
-#endif
 
 #endif
