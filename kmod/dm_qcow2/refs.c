@@ -344,7 +344,7 @@ static int alloc(struct qcow2_writer *writer, u32 wanted, u64 *at, u32 *got, boo
 {
 	u32 bits = bits_of(writer);
 	struct qcow2_slice *slice;
-	u64 first, end;
+	u64 first = 0, end;
 	int nr, error;
 
 	for (;;) {
