@@ -18,7 +18,7 @@ const CRASHES = 3;
 
 // Compressed clusters are read by a library that the program does without here.
 const names = [
-  ...['cluster-512', 'cluster-4k', 'cluster-64k', 'cluster-2M', 'version-2', 'refcount-1', 'refcount-64'],
+  ...['cluster-512', 'cluster-4k', 'cluster-64k', 'cluster-2M', 'version-2', 'refcount-1', 'growing'],
   ...['preallocated', 'subclusters-16k', 'subclusters-128k', 'zeros', 'snapshots', 'over-raw', 'over-512'],
 ];
 

@@ -9,6 +9,7 @@ export const dmQcow2: ModuleSource = {
   programs: [
     { folder: 'tool', name: 'blkfleet-qcow2' },
     { folder: 'exercise', name: 'qcow2-exercise' },
+    { folder: 'exercise', name: 'qcow2-load' },
     { folder: 'fuzz', name: 'qcow2-crash' },
   ],
 };

@@ -57,6 +57,8 @@ const recipes: readonly Recipe[] = [
   { name: 'version-2', options: 'compat=0.10' },
   { name: 'refcount-1', options: 'refcount_bits=1' },
   { name: 'refcount-64', options: 'refcount_bits=64,cluster_size=4k' },
+  // Its refcount table has to grow.
+  { name: 'growing', options: 'refcount_bits=64,cluster_size=512', seed: 0 },
   { name: 'lazy', options: 'lazy_refcounts=on' },
   { name: 'preallocated', options: 'preallocation=metadata' },
   { name: 'fallocated', options: 'preallocation=falloc,cluster_size=32k' },

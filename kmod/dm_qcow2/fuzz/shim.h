@@ -289,6 +289,7 @@ void fuzz_queue_work(struct delayed_work *work);
 #define wake_up_all(head) ((void)(head))
 #define wq_has_sleeper(head) false
 #define wait_event(head, condition) do { while (!(condition)) fuzz_assert(fuzz_run_work()); } while (0)
+#define wait_event_timeout(head, condition, ticks) wait_event(head, condition)
 #define schedule_timeout_uninterruptible(ticks) fuzz_assert(!"waits for memory")
 
 /* Shrinkers, mempools and bios are there in name only. */
