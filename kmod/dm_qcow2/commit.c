@@ -224,7 +224,7 @@ void qcow2_commit_run(struct work_struct *work)
 		DMERR("an image can not be marked as corrupt");
 	qcow2_requests_end(&durable, error);
 	/* Counts that were lowered in the end. */
-	if (READ_ONCE(writer->target->cache.nr_dirty))
+	if (!error && READ_ONCE(writer->target->cache.nr_dirty))
 		qcow2_commit_soon(writer);
 	wake_up_all(&writer->committed);
 	memalloc_noio_restore(flags);
