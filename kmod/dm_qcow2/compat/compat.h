@@ -61,18 +61,11 @@ static inline u32 file_direct_alignment(struct file *file)
 	return bdev ? bdev_logical_block_size(bdev) : PAGE_SIZE;
 }
 
-/* DEFINE_KI_COMPLETE() follows a function (kiocb, long ret), which KI_COMPLETE() then makes fit kiocb.ki_complete. */
+/* What a function takes that kiocb.ki_complete points at. */
 #ifdef HAVE_KI_COMPLETE_TWO_RESULTS
-#define DEFINE_KI_COMPLETE(name)							\
-	static void compat_##name(struct kiocb *kiocb, long ret, long unused)		\
-	{										\
-		name(kiocb, ret);							\
-	}										\
-	struct kiocb
-#define KI_COMPLETE(name) compat_##name
+#define KI_COMPLETE_ARGUMENTS(kiocb, result) struct kiocb *kiocb, long result, long unused
 #else
-#define DEFINE_KI_COMPLETE(name) struct kiocb
-#define KI_COMPLETE(name) name
+#define KI_COMPLETE_ARGUMENTS(kiocb, result) struct kiocb *kiocb, long result
 #endif
 
 /* A shrinker that knows its owner. */
