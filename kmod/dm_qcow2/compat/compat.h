@@ -61,6 +61,18 @@ static inline u32 file_direct_alignment(struct file *file)
 	return bdev ? bdev_logical_block_size(bdev) : PAGE_SIZE;
 }
 
+/* Limits of a device that zeroes, also by unmapping, and discards. */
+static inline void limits_set_discard(struct queue_limits *limits, unsigned int granularity, unsigned int sectors)
+{
+	limits->discard_granularity = granularity;
+	limits->max_discard_sectors = sectors;
+	limits->max_hw_discard_sectors = sectors;
+	limits->max_write_zeroes_sectors = sectors;
+#ifdef HAVE_WZEROES_UNMAP
+	limits->max_hw_wzeroes_unmap_sectors = sectors;
+#endif
+}
+
 /* What a function takes that kiocb.ki_complete points at. */
 #ifdef HAVE_KI_COMPLETE_TWO_RESULTS
 #define KI_COMPLETE_ARGUMENTS(kiocb, result) struct kiocb *kiocb, long result, long unused
