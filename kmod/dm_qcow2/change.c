@@ -30,23 +30,12 @@ void qcow2_change_end(struct qcow2_change *change)
 	qcow2_claim_end(change->writer, &change->claim);
 }
 
-static bool overlaps(u64 at, u64 bytes, u64 other, u64 other_bytes)
-{
-	return at < other + other_bytes && other < at + bytes;
-}
-
 bool qcow2_place_is_data(const struct qcow2_writer *writer, u64 at, u64 bytes)
 {
-	const struct qcow2_header *header = &writer->top->header;
-	u64 cluster = qcow2_cluster_bytes(header);
+	u64 cluster = qcow2_cluster_bytes(&writer->top->header);
 
-	if (at < cluster || overlaps(at, bytes, header->l1_at, (u64)header->l1_entries * sizeof(u64)))
-		return false;
-	if (overlaps(at, bytes, header->reftable_at, (u64)header->reftable_clusters << header->cluster_bits))
-		return false;
-	if (header->nr_snapshots && overlaps(at, bytes, header->snapshots_at, cluster))
-		return false;
-	return at + bytes <= round_up(qcow2_file_size(&writer->top->file), cluster);
+	return !qcow2_place_is_table(writer, at, bytes) &&
+	       at + bytes <= round_up(qcow2_file_size(&writer->top->file), cluster);
 }
 
 static u64 host_bytes(const struct qcow2_change *change, const struct qcow2_cluster *cluster)
@@ -63,9 +52,9 @@ int qcow2_change_look(const struct qcow2_change *change, u32 index, struct qcow2
 	spin_unlock(&change->slice->lock);
 	if (error)
 		return qcow2_writer_corrupt(change->writer, "an L2 entry is not valid");
-	if (cluster->kind == QCOW2_PACKED)
-		return 0;
-	if (cluster->has_host && !qcow2_place_is_data(change->writer, cluster->host, host_bytes(change, cluster)))
+	if (cluster->kind == QCOW2_PACKED && qcow2_place_is_table(change->writer, cluster->host, cluster->packed_bytes))
+		return qcow2_writer_corrupt(change->writer, "a compressed cluster lies in metadata");
+	if (cluster->kind != QCOW2_PACKED && cluster->has_host && !qcow2_place_is_data(change->writer, cluster->host, host_bytes(change, cluster)))
 		return qcow2_writer_corrupt(change->writer, "an L2 entry points at metadata or behind the file's end");
 	return 0;
 }

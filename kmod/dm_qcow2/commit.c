@@ -223,6 +223,9 @@ void qcow2_commit_run(struct work_struct *work)
 	if (READ_ONCE(writer->is_corrupt) && set_corrupt_bit(writer))
 		DMERR("an image can not be marked as corrupt");
 	qcow2_requests_end(&durable, error);
+	/* Counts that were lowered in the end. */
+	if (!error && READ_ONCE(writer->target->cache.nr_dirty))
+		qcow2_commit_soon(writer);
 	wake_up_all(&writer->committed);
 	memalloc_noio_restore(flags);
 }
@@ -260,10 +263,11 @@ static bool has_room(struct qcow2_writer *writer)
 
 void qcow2_commit_throttle(struct qcow2_writer *writer)
 {
-	if (has_room(writer))
-		return;
-	mod_delayed_work(writer->commits, &writer->commit, 0);
-	wait_event(writer->committed, has_room(writer));
+	/* One commit need not do: what it frees makes counts dirty, and others go on. */
+	while (!has_room(writer)) {
+		mod_delayed_work(writer->commits, &writer->commit, 0);
+		wait_event_timeout(writer->committed, has_room(writer), HZ);
+	}
 }
 
 void qcow2_commit_soon(struct qcow2_writer *writer)

@@ -199,14 +199,18 @@ static void end_part(struct qcow2_transfer *transfer)
 	transfer->done(transfer, transfer->result);
 }
 
-static void kiocb_ended(struct kiocb *kiocb, long ret)
+static void end_with(struct kiocb *kiocb, long result)
 {
 	struct qcow2_transfer *transfer = container_of(kiocb, struct qcow2_transfer, kiocb);
 
-	transfer->result = ret;
+	transfer->result = result;
 	end_part(transfer);
 }
-DEFINE_KI_COMPLETE(kiocb_ended);
+
+static void kiocb_ended(KI_COMPLETE_ARGUMENTS(kiocb, result))
+{
+	end_with(kiocb, result);
+}
 
 void qcow2_file_start(const struct qcow2_file *file, struct qcow2_transfer *transfer, bool write,
 		      struct iov_iter *iter, u64 at)
@@ -215,12 +219,12 @@ void qcow2_file_start(const struct qcow2_file *file, struct qcow2_transfer *tran
 	ssize_t ret;
 
 	prepare(kiocb, file, write, true, at);
-	kiocb->ki_complete = KI_COMPLETE(kiocb_ended);
+	kiocb->ki_complete = kiocb_ended;
 	atomic_set(&transfer->parts, 2);
 	if (write)
 		kiocb_start_write(kiocb);
 	ret = write ? file->file->f_op->write_iter(kiocb, iter) : file->file->f_op->read_iter(kiocb, iter);
 	if (ret != -EIOCBQUEUED)
-		kiocb_ended(kiocb, ret);
+		end_with(kiocb, ret);
 	end_part(transfer);
 }

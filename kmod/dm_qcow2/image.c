@@ -60,11 +60,6 @@ static int check_writable(struct qcow2_image *image, const char **reason)
 	return 0;
 }
 
-static u32 l1_entries_needed(const struct qcow2_header *header)
-{
-	return DIV_ROUND_UP_ULL(header->size, 1ULL << (header->cluster_bits + qcow2_l2_bits(header)));
-}
-
 static int read_l1(struct qcow2_image *image, struct qcow2_buffer *buffer)
 {
 	u64 left = (u64)image->l1_entries * sizeof(u64);
@@ -97,7 +92,7 @@ static int load_l1(struct qcow2_image *image, bool write, u64 *l1_memory, const 
 	int error;
 
 	/* Who writes the table writes all of it: snapshots' states of machines have entries behind the disk's. */
-	image->l1_entries = write ? image->header.l1_entries : l1_entries_needed(&image->header);
+	image->l1_entries = write ? image->header.l1_entries : qcow2_l1_needed(&image->header);
 	kvfree(image->l1);
 	image->l1 = NULL;
 	bytes = (u64)image->l1_entries * sizeof(u64);

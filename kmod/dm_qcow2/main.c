@@ -60,12 +60,8 @@ static void io_hints(struct dm_target *ti, struct queue_limits *limits)
 	limits->physical_block_size = max_t(u32, block, PAGE_SIZE);
 	limits->io_min = limits->physical_block_size;
 	limits->io_opt = max_t(u32, cluster, limits->io_min);
-	if (!target->writer)
-		return;
-	limits->discard_granularity = max_t(u32, cluster, block);
-	limits->max_discard_sectors = QCOW2_DISCARD_SECTORS;
-	limits->max_hw_discard_sectors = QCOW2_DISCARD_SECTORS;
-	limits->max_write_zeroes_sectors = QCOW2_DISCARD_SECTORS;
+	if (target->writer)
+		limits_set_discard(limits, max_t(u32, cluster, block), QCOW2_DISCARD_SECTORS);
 }
 
 static struct target_type qcow2_target_type = {

@@ -68,6 +68,48 @@ int qcow2_refs_load(struct qcow2_writer *writer, const char **reason)
 	return 0;
 }
 
+static bool overlaps(u64 at, u64 bytes, u64 other, u64 other_bytes)
+{
+	return at < other + other_bytes && other < at + bytes;
+}
+
+bool qcow2_place_is_table(const struct qcow2_writer *writer, u64 at, u64 bytes)
+{
+	const struct qcow2_header *header = header_of(writer);
+	u64 cluster = qcow2_cluster_bytes(header);
+
+	return at < cluster || overlaps(at, bytes, header->l1_at, (u64)header->l1_entries * sizeof(u64)) ||
+	       overlaps(at, bytes, header->reftable_at, (u64)header->reftable_clusters << header->cluster_bits) ||
+	       (header->nr_snapshots && overlaps(at, bytes, header->snapshots_at, cluster));
+}
+
+/* Whether one of the tables that these entries lead to is in an extent of the file. */
+static bool leads_into(const u64 *entries, u32 nr, u64 mask, u64 at, u64 bytes)
+{
+	u32 i;
+
+	for (i = 0; i < nr; i++) {
+		u64 table = READ_ONCE(entries[i]) & mask;
+
+		if (table && table - at < bytes)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Whether clusters that count as free are in use by what is known: such an image would be damaged by writing. Space that the
+ * file did not have when it was opened needs no look.
+ */
+static bool is_in_use(const struct qcow2_writer *writer, u64 at, u64 bytes)
+{
+	if (at >= writer->fresh)
+		return false;
+	return qcow2_place_is_table(writer, at, bytes) ||
+	       leads_into(writer->top->l1, writer->top->l1_entries, QCOW2_OFFSET_MASK, at, bytes) ||
+	       leads_into(writer->reftable, writer->reftable_entries, QCOW2_REFTABLE_OFFSET_MASK, at, bytes);
+}
+
 /* Makes sure that the file has space up to an offset. Nothing was promised yet when there is none. */
 static int ensure_space(struct qcow2_writer *writer, u64 end)
 {
@@ -344,7 +386,7 @@ static int alloc(struct qcow2_writer *writer, u32 wanted, u64 *at, u32 *got, boo
 {
 	u32 bits = bits_of(writer);
 	struct qcow2_slice *slice;
-	u64 first, end;
+	u64 first = 0, end;
 	int nr, error;
 
 	for (;;) {
@@ -365,8 +407,10 @@ static int alloc(struct qcow2_writer *writer, u32 wanted, u64 *at, u32 *got, boo
 	if (nr < 0)
 		return nr;
 	end = (first + nr) << bits;
-	/* The header's cluster, whatever its count says. */
-	error = first ? ensure_space(writer, end) : qcow2_writer_corrupt(writer, "the header's refcount is 0");
+	if (is_in_use(writer, first << bits, (u64)nr << bits))
+		error = qcow2_writer_corrupt(writer, "the refcount of a table is 0");
+	else
+		error = ensure_space(writer, end);
 	if (!error)
 		take_counts(writer, slice, first, nr);
 	qcow2_cache_put(&writer->target->cache, slice);

@@ -214,9 +214,9 @@ static void show_table(const struct qcow2_target *target, char *result, unsigned
 	for (i = 0; i < target->nr_images; i++) {
 		const struct qcow2_image *image = &target->images[i];
 
-		DMEMIT(" %s:%lu", image->is_raw ? "raw" : "qcow2", file_inode(image->file.file)->i_ino);
+		DMEMIT(" %s:%llu", image->is_raw ? "raw" : "qcow2", (u64)file_inode(image->file.file)->i_ino);
 		if (image->has_data_file)
-			DMEMIT(":%lu", file_inode(image->data_file.file)->i_ino);
+			DMEMIT(":%llu", (u64)file_inode(image->data_file.file)->i_ino);
 	}
 	DMEMIT(" 1 cache_kib:%u", target->cache.limit * (QCOW2_SLICE_BYTES / 1024));
 }

@@ -208,6 +208,9 @@ void qcow2_target_suspend(struct qcow2_target *target)
 	flags = memalloc_noio_save();
 	if (!qcow2_commit_all(writer))
 		qcow2_refs_trim(writer);
+	/* The corrupt bit of one that failed. */
+	flush_delayed_work(&writer->commit);
+	cancel_delayed_work_sync(&writer->commit);
 	memalloc_noio_restore(flags);
 	disown(writer);
 }

@@ -7,8 +7,8 @@
 #include <linux/mm.h>
 #include <linux/slab.h>
 #include <linux/zlib.h>
-#include <linux/zstd.h>
 
+#include "compat/zstd.h"
 #include "unpack.h"
 
 /* All unpackers of a device together, unless a single one takes more. */

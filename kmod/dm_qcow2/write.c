@@ -216,7 +216,7 @@ static int count_new(struct fresh_write *write, struct qcow2_cluster *first)
 
 static int find_places(struct fresh_write *write, u32 *nr, bool *is_new)
 {
-	struct qcow2_cluster first;
+	struct qcow2_cluster first = { .host = 0 };
 	int ret = count_new(write, &first);
 
 	if (ret < 0)

@@ -137,6 +137,9 @@ int qcow2_refs_load(struct qcow2_writer *writer, const char **reason);
  */
 int qcow2_refs_alloc(struct qcow2_writer *writer, u32 wanted, u64 *at, u32 *got, bool *fresh);
 
+/* Whether an extent of the file is where the header, L1 table, refcount table or snapshot table is known to be. */
+bool qcow2_place_is_table(const struct qcow2_writer *writer, u64 at, u64 bytes);
+
 /* Takes a reference from each cluster that an extent of the file touches. Return: 0 or a negative errno. */
 int qcow2_refs_drop(struct qcow2_writer *writer, u64 at, u64 bytes);
 

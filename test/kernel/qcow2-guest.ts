@@ -9,12 +9,16 @@ export const dmQcow2: ModuleSource = {
   programs: [
     { folder: 'tool', name: 'blkfleet-qcow2' },
     { folder: 'exercise', name: 'qcow2-exercise' },
+    { folder: 'exercise', name: 'qcow2-load' },
+    { folder: 'fuzz', name: 'qcow2-crash' },
   ],
 };
 
 /** The module and its programs, for the guest. */
 export function qcow2Files(built: BuiltSource): NonNullable<BootRequest['files']> {
-  const programs = [...built.programs].map(([name, data]) => ({ path: `sbin/${name}`, data, mode: 0o755 }));
+  const programs = [...built.programs]
+    .filter(([name]) => name !== 'qcow2-crash')
+    .map(([name, data]) => ({ path: `sbin/${name}`, data, mode: 0o755 }));
   return [{ path: 'dm_qcow2.ko', data: built.module }, ...programs];
 }
 

@@ -57,6 +57,8 @@ const recipes: readonly Recipe[] = [
   { name: 'version-2', options: 'compat=0.10' },
   { name: 'refcount-1', options: 'refcount_bits=1' },
   { name: 'refcount-64', options: 'refcount_bits=64,cluster_size=4k' },
+  // Its refcount table has to grow.
+  { name: 'growing', options: 'refcount_bits=64,cluster_size=512', seed: 0 },
   { name: 'lazy', options: 'lazy_refcounts=on' },
   { name: 'preallocated', options: 'preallocation=metadata' },
   { name: 'fallocated', options: 'preallocation=falloc,cluster_size=32k' },
@@ -196,12 +198,29 @@ function make(folder: string, recipe: Recipe): MadeImage {
 
 /**
  * Makes images over the options that qemu-img has, with chains and all they need, in a folder.
- * @returns those to be read; their backing and data files lie beside them
+ * @param names only these, and what they need; default: all
+ * @returns those to be read, in the order in which they were made; their backing and data files lie beside them
  */
-export function makeImages(folder: string): MadeImage[] {
+export function makeImages(folder: string, names?: readonly string[]): MadeImage[] {
   writeFileSync(join(folder, 'pattern.raw'), pattern(SIZE_MIB * 1024 * 1024));
   writeFileSync(join(folder, 'odd.raw'), pattern(2_000_123));
-  return recipes.map((recipe) => make(folder, recipe));
+  const wanted = new Set(names ?? recipes.map(({ name }) => name));
+  for (const recipe of [...recipes].reverse()) {
+    const below = recipes.find(({ name }) => recipe.backing?.includes(` ${name}.qcow2 `));
+    if (below && wanted.has(recipe.name)) wanted.add(below.name);
+  }
+  return recipes.filter(({ name }) => wanted.has(name)).map((recipe) => make(folder, recipe));
+}
+
+/** The files of an image's chain as FORMAT:PATH, the top first, for programs. */
+export function chainOf(folder: string, name: string): string[] {
+  const recipe = recipes.find((one) => one.name === name);
+  const below = /^-b (\S+)\.(\w+) /.exec(recipe?.backing ?? '');
+  const rest = below?.[2] === 'qcow2' ? chainOf(folder, below[1]!) : [];
+  return [
+    `qcow2:${join(folder, `${name}.qcow2`)}`,
+    ...(below?.[2] === 'raw' ? [`raw:${join(folder, `${below[1]}.raw`)}`] : rest),
+  ];
 }
 
 /**

@@ -43,6 +43,8 @@ function writeScript(seed: number): string {
     ({ name, file }, index) => `echo "@@image ${name}"
 if blkfleet-qcow2 attach /images/${file} --name t >/dev/null; then
 	qcow2-exercise /dev/mapper/t /images/${name}.model ${seed + index} ${ROUNDS} ${OPERATIONS} ${THREADS} && echo "@@same"
+	blkfleet-qcow2 suspend t && cp /images/${file} /images/suspended && blkfleet-qcow2 resume t &&
+		blkfleet-qcow2 check /images/suspended >/dev/null && cmp /images/${name}.model /dev/mapper/t && echo "@@resumed"
 	blkfleet-qcow2 status t
 	blkfleet-qcow2 detach t && echo "@@detached"
 fi`,
@@ -117,6 +119,7 @@ describe.each(kernelLines)('dm-qcow2 writes on kernel $line ($suite)', (line) =>
     const said = readImages(result.output);
     for (const { name } of images) {
       expect(said.get(name), name).toContain('@@same');
+      expect(said.get(name), name).toContain('@@resumed');
       expect(said.get(name), name).toContain('@@detached');
     }
   });

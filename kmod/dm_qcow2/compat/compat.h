@@ -16,7 +16,6 @@
 #include <linux/slab.h>
 #include <linux/stat.h>
 #include <linux/uio.h>
-#include <linux/zstd.h>
 
 #ifndef HAVE_KMAP_LOCAL_PAGE
 #define kmap_local_page kmap_atomic
@@ -62,18 +61,23 @@ static inline u32 file_direct_alignment(struct file *file)
 	return bdev ? bdev_logical_block_size(bdev) : PAGE_SIZE;
 }
 
-/* DEFINE_KI_COMPLETE() follows a function (kiocb, long ret), which KI_COMPLETE() then makes fit kiocb.ki_complete. */
+/* Limits of a device that zeroes, also by unmapping, and discards. */
+static inline void limits_set_discard(struct queue_limits *limits, unsigned int granularity, unsigned int sectors)
+{
+	limits->discard_granularity = granularity;
+	limits->max_discard_sectors = sectors;
+	limits->max_hw_discard_sectors = sectors;
+	limits->max_write_zeroes_sectors = sectors;
+#ifdef HAVE_WZEROES_UNMAP
+	limits->max_hw_wzeroes_unmap_sectors = sectors;
+#endif
+}
+
+/* What a function takes that kiocb.ki_complete points at. */
 #ifdef HAVE_KI_COMPLETE_TWO_RESULTS
-#define DEFINE_KI_COMPLETE(name)							\
-	static void compat_##name(struct kiocb *kiocb, long ret, long unused)		\
-	{										\
-		name(kiocb, ret);							\
-	}										\
-	struct kiocb
-#define KI_COMPLETE(name) compat_##name
+#define KI_COMPLETE_ARGUMENTS(kiocb, result) struct kiocb *kiocb, long result, long unused
 #else
-#define DEFINE_KI_COMPLETE(name) struct kiocb
-#define KI_COMPLETE(name) name
+#define KI_COMPLETE_ARGUMENTS(kiocb, result) struct kiocb *kiocb, long result
 #endif
 
 /* A shrinker that knows its owner. */
@@ -130,14 +134,5 @@ shrinker_start(unsigned long (*count)(struct shrinker *shrinker, struct shrink_c
 	return &own->shrinker;
 #endif
 }
-
-#ifndef HAVE_ZSTD_DCTX
-#define zstd_dctx ZSTD_DCtx
-#define zstd_dctx_workspace_bound ZSTD_DCtxWorkspaceBound
-#define zstd_init_dctx ZSTD_initDCtx
-#define zstd_decompress_dctx ZSTD_decompressDCtx
-#define zstd_find_frame_compressed_size ZSTD_findFrameCompressedSize
-#define zstd_is_error ZSTD_isError
-#endif
 
 #endif

@@ -76,12 +76,9 @@ static int parse_version_3(const u8 *start, size_t bytes, struct qcow2_header *h
 
 static int check_l1(const struct qcow2_header *header, const char **reason)
 {
-	u32 l1_shift = header->cluster_bits + qcow2_l2_bits(header);
-	u64 needed = (header->size >> l1_shift) + !!(header->size & ((1ULL << l1_shift) - 1));
-
 	if (header->l1_entries > QCOW2_MAX_L1_BYTES / sizeof(u64))
 		return unsupported(reason, "L1 table above 32 MiB");
-	if (header->l1_entries < needed)
+	if (header->l1_entries < qcow2_l1_needed(header))
 		return invalid(reason, "L1 table too small for the disk");
 	if (header->l1_entries && !table_fits(header, header->l1_at, header->l1_entries * (u64)sizeof(u64)))
 		return invalid(reason, "L1 table's offset");

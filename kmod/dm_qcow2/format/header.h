@@ -116,4 +116,12 @@ static inline u32 qcow2_l2_bits(const struct qcow2_header *header)
 	return header->cluster_bits - qcow2_l2_entry_bits(header);
 }
 
+/* L1 entries that the disk needs; the parser made sure that there are that many. */
+static inline u64 qcow2_l1_needed(const struct qcow2_header *header)
+{
+	u32 shift = header->cluster_bits + qcow2_l2_bits(header);
+
+	return (header->size >> shift) + !!(header->size & ((1ULL << shift) - 1));
+}
+
 #endif

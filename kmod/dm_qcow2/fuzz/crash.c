@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * qcow2-crash: random requests on an image, and losses of power. After each round the image has to be clean for qemu-img and
- * hold what was written; after a loss of power at any time it may have leaked clusters, but nothing else, and what was
- * flushed before must be there.
+ * qcow2-crash: random requests on an image, losses of power, and disks that fail. After each round the image has to be clean
+ * for qemu-img and hold what was written; after a loss of power at any time, or when writes fail from any time on, it may
+ * have leaked clusters, but nothing else, and what was flushed before must be there.
  *
  * usage: qcow2-crash SEED ROUNDS OPERATIONS CRASHES FORMAT:FILE...
  * The chain, the top first; FORMAT is qcow2 or raw. Works in the folder of the images, which it does not change.
@@ -42,10 +42,14 @@ static struct {
 	u8 *flushed;
 	struct done done[MAX_OPS];
 	unsigned int nr_done;
+	/* Whether the disk may fail: then requests do, too. */
+	bool is_failing;
 } run;
 
 static void die(const char *what, u64 at)
 {
+	if (run.is_failing)
+		return;
 	fprintf(stderr, "%s at sector %llu\n", what, (unsigned long long)at / 512);
 	exit(1);
 }
@@ -106,7 +110,7 @@ static void do_discard(u64 at, u64 bytes)
 	if (emulate_request(&run.device, QCOW2_OP_DISCARD, true, at, bytes, NULL))
 		die("discard failed", at);
 	read_at(at, bytes, is);
-	for (i = 0; i < bytes; i += 512) {
+	for (i = 0; i < bytes && !run.is_failing; i += 512) {
 		if (!memcmp(is + i, zeros, 512))
 			memset(run.model + at + i, 0, 512);
 		else if (memcmp(is + i, run.model + at + i, 512))
@@ -121,7 +125,7 @@ static void do_read(u64 at, u64 bytes)
 	u8 *is = malloc(bytes);
 
 	read_at(at, bytes, is);
-	if (memcmp(is, run.model + at, bytes))
+	if (!run.is_failing && memcmp(is, run.model + at, bytes))
 		die("content", at);
 	free(is);
 }
@@ -199,13 +203,14 @@ static void check_content(struct disk *after, unsigned int crash)
 
 	memcpy(disks, run.disks, sizeof(disks));
 	disks[0] = after;
+	run.is_failing = false;
 	if (emulate_open(&other, disks, run.nr, run.is_raw, false, &reason) ||
 	    emulate_request(&other, QCOW2_OP_READ, false, 0, run.size, is))
-		die("a crashed image can not be read", 0);
+		die("an image can not be read afterwards", 0);
 	emulate_close(&other, true);
 	for (at = 0; at < run.size; at += 512)
 		if (!is_possible(is + at, at, crash))
-			die("lost by a crash", at);
+			die("what was flushed is lost", at);
 	free(is);
 }
 
@@ -233,6 +238,48 @@ static void resume(void)
 	run.size = run.device.target.images[0].size;
 }
 
+/* The log begins anew. */
+static void restart(const u8 *data, u64 size)
+{
+	struct disk *next = disk_new(data, size);
+
+	disk_free(run.disks[0]);
+	run.disks[0] = next;
+	disk_log(next);
+	resume();
+}
+
+/* Writes and syncs fail from some time on, or a single one does; with no loss of power, and with one. */
+static void fail(unsigned int operations)
+{
+	u64 size = run.disks[0]->size;
+	u8 *data = malloc(size), *model = malloc(run.size);
+	struct disk *after;
+	unsigned int i;
+
+	memcpy(data, run.disks[0]->data, size);
+	memcpy(model, run.model, run.size);
+	run.is_failing = true;
+	run.disks[0]->fail_after = draw(operations);
+	for (i = 0; i < operations; i++)
+		do_one();
+	emulate_flush(&run.device);
+	run.disks[0]->fail_after = draw(2) ? -1 : run.disks[0]->fail_after;
+	emulate_flush(&run.device);
+	emulate_close(&run.device, true);
+	check_image(run.disks[0], true, "after a failure");
+	check_content(run.disks[0], now());
+	after = disk_crash(run.disks[0], now(), state);
+	check_image(after, true, "after a failure and a loss of power");
+	check_content(after, now());
+	disk_free(after);
+	memcpy(run.model, model, run.size);
+	forget_done();
+	restart(data, size);
+	free(data);
+	free(model);
+}
+
 static void round_of(unsigned int operations, unsigned int crashes)
 {
 	unsigned int from, flushes = 1 + draw(4), i;
@@ -252,16 +299,9 @@ static void round_of(unsigned int operations, unsigned int crashes)
 		return;
 	emulate_close(&run.device, true);
 	check_image(run.disks[0], false, "after a round");
-	/* The log begins anew. */
-	{
-		struct disk *next = disk_new(run.disks[0]->data, run.disks[0]->size);
-
-		disk_free(run.disks[0]);
-		run.disks[0] = next;
-		disk_log(next);
-	}
-	resume();
+	restart(run.disks[0]->data, run.disks[0]->size);
 	do_read(0, run.size);
+	fail(operations);
 }
 
 int main(int argc, char **argv)

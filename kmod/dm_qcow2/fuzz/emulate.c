@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* What stands in for request.c, memory.c, buffer.c, unpack.c and table.c. */
+#ifdef HAVE_ZLIB
 #include <zlib.h>
+#endif
 
 #include "emulate.h"
 
@@ -61,29 +63,39 @@ void qcow2_buffer_free(struct qcow2_buffer *buffer)
 
 static struct qcow2_unpacker only;
 
+#ifdef HAVE_ZLIB
+static int inflate_all(u8 *packed, u32 bytes, u8 *to, u32 room)
+{
+	z_stream stream = { .next_in = packed, .avail_in = bytes, .next_out = to, .avail_out = room };
+
+	if (inflateInit2(&stream, -12) != Z_OK)
+		return -EIO;
+	inflate(&stream, Z_FINISH);
+	inflateEnd(&stream);
+	return stream.avail_out ? -EIO : 0;
+}
+#else
+static int inflate_all(u8 *packed, u32 bytes, u8 *to, u32 room)
+{
+	return -EIO;
+}
+#endif
+
 int qcow2_unpack(struct qcow2_unpackers *unpackers, const struct qcow2_extent *extent, struct qcow2_unpacker **found)
 {
 	u32 cluster = qcow2_cluster_bytes(&extent->image->header), bytes = min(extent->packed_bytes, cluster);
 	const struct disk *disk = extent->image->file.file->disk;
-	z_stream stream = { 0 };
 	u8 *packed = calloc(1, bytes);
-	int ret;
+	int error;
 
 	qcow2_buffer_free(&only.cluster);
 	qcow2_buffer_alloc(&only.cluster, cluster);
 	if (extent->packed_at < disk->size)
 		memcpy(packed, disk->data + extent->packed_at, min((u64)bytes, disk->size - extent->packed_at));
-	stream.next_in = packed;
-	stream.avail_in = bytes;
-	stream.next_out = only.cluster.data;
-	stream.avail_out = cluster;
-	ret = inflateInit2(&stream, -12);
-	if (ret == Z_OK)
-		inflate(&stream, Z_FINISH);
-	inflateEnd(&stream);
+	error = inflate_all(packed, bytes, only.cluster.data, cluster);
 	free(packed);
 	*found = &only;
-	return ret == Z_OK && !stream.avail_out ? 0 : -EIO;
+	return error;
 }
 
 void qcow2_unpack_end(struct qcow2_unpackers *unpackers, struct qcow2_unpacker *unpacker)

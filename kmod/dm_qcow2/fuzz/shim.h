@@ -37,7 +37,8 @@ typedef unsigned int status_type_t;
 #define likely(x) (x)
 #define unlikely(x) (x)
 #define DIV_ROUND_UP(n, d) (((n) + (d) - 1) / (d))
-#define DIV_ROUND_UP_ULL(n, d) DIV_ROUND_UP((unsigned long long)(n), d)
+/* As the kernel's, which divides by 32 bits. */
+#define DIV_ROUND_UP_ULL(n, d) (((unsigned long long)(n) + (d) - 1) / (u32)(d))
 #define div_u64(n, d) ((u64)(n) / (u32)(d))
 #define round_down(n, d) ((n) & ~((typeof(n))(d) - 1))
 #define round_up(n, d) ((((n) - 1) | ((typeof(n))(d) - 1)) + 1)
@@ -288,6 +289,7 @@ void fuzz_queue_work(struct delayed_work *work);
 #define wake_up_all(head) ((void)(head))
 #define wq_has_sleeper(head) false
 #define wait_event(head, condition) do { while (!(condition)) fuzz_assert(fuzz_run_work()); } while (0)
+#define wait_event_timeout(head, condition, ticks) wait_event(head, condition)
 #define schedule_timeout_uninterruptible(ticks) fuzz_assert(!"waits for memory")
 
 /* Shrinkers, mempools and bios are there in name only. */

@@ -262,12 +262,35 @@ static int open_backing(const struct chain_file *above, const struct found *foun
 	return file->fd < 0 ? -1 : 0;
 }
 
+/* Refuses a file that is in the chain already: it would be its own backing file. */
+static int check_twice(const struct chain *chain, int fd)
+{
+	struct stat stat, other;
+
+	if (fstat(fd, &stat))
+		return -1;
+	for (unsigned int i = 0; i < chain->nr; i++) {
+		const struct chain_file *file = &chain->files[i];
+
+		for (int j = 0; j < 2; j++) {
+			int other_fd = j ? file->data_fd : file->fd;
+
+			if (other_fd >= 0 && !fstat(other_fd, &other) && other.st_dev == stat.st_dev &&
+			    other.st_ino == stat.st_ino) {
+				say("%s: it is in the chain twice", file->path);
+				return -1;
+			}
+		}
+	}
+	return 0;
+}
+
 static int add_file(struct chain *chain, const struct chain_options *options, struct found *found)
 {
 	struct chain_file *file = &chain->files[chain->nr];
 	bool write = !chain->nr && !options->read_only;
 
-	if (check_regular(file->path, file->fd))
+	if (check_regular(file->path, file->fd) || check_twice(chain, file->fd))
 		return -1;
 	if (options->lock && lock_image(file->path, file->fd, write))
 		return -1;

@@ -156,17 +156,38 @@ static int read_state(const char *name, struct dm_state *state)
 	return ret;
 }
 
-int dm_detach(const char *name)
+/* Refuses, with a word, what is no device of ours. */
+static int check_ours(const char *name)
 {
 	struct dm_state state;
 	int ret = read_state(name, &state);
 
 	if (ret > 0)
 		say("%s: not a device of the target " DM_TARGET, name);
-	if (ret || change(name, DM_DEV_REMOVE, "can not be detached", NULL))
+	return ret ? -1 : 0;
+}
+
+int dm_detach(const char *name)
+{
+	if (check_ours(name) || change(name, DM_DEV_REMOVE, "can not be detached", NULL))
 		return -1;
 	node_forget(name);
 	return 0;
+}
+
+int dm_suspend(const char *name)
+{
+	union call *call = check_ours(name) ? NULL : new_call(name);
+
+	if (!call)
+		return -1;
+	call->head.flags |= DM_SUSPEND_FLAG;
+	return finish(call, name, DM_DEV_SUSPEND, "can not be suspended");
+}
+
+int dm_resume(const char *name)
+{
+	return check_ours(name) || change(name, DM_DEV_SUSPEND, "can not be resumed, dmesg tells why", NULL) ? -1 : 0;
 }
 
 static int show_one(const char *name, bool must, void (*show)(const struct dm_state *state))

@@ -34,6 +34,10 @@ int dm_attach(const char *name, uint64_t sectors, const char *table, bool read_o
 /* Removes a device of ours. */
 int dm_detach(const char *name);
 
+/* Lets a device of ours write all it has and wait, and go on again. */
+int dm_suspend(const char *name);
+int dm_resume(const char *name);
+
 /* Calls @show for the devices of ours, or that of a name. */
 int dm_each(const char *name, void (*show)(const struct dm_state *state));
 

@@ -13,12 +13,13 @@
 
 static const char usage[] =
 	"usage: blkfleet-qcow2 attach IMAGE [--name NAME] [--ro] [--base DIR]... [--cache-kib KIB]\n"
-	"       blkfleet-qcow2 detach NAME\n"
+	"       blkfleet-qcow2 detach|suspend|resume NAME\n"
 	"       blkfleet-qcow2 status [NAME]\n"
 	"       blkfleet-qcow2 check IMAGE [--base DIR]...\n"
 	"\n"
 	"attach prints the path of the block device; NAME is the image's file name without its suffix. A file that an image\n"
 	"names is opened only in the folder of the image that names it or below, or below a --base.\n"
+	"A suspended device has all in its image, which may be changed until it is resumed.\n"
 	"check opens the whole chain as attach does, and prints it, the top first.\n";
 
 struct options {
@@ -179,6 +180,10 @@ static int run(const char *command, const struct options *options)
 		return attach(options);
 	if (!strcmp(command, "detach"))
 		return dm_detach(options->argument);
+	if (!strcmp(command, "suspend"))
+		return dm_suspend(options->argument);
+	if (!strcmp(command, "resume"))
+		return dm_resume(options->argument);
 	if (!strcmp(command, "check"))
 		return check(options);
 	return 2;
