@@ -2,7 +2,8 @@
 // Then writes the JSON Schemas by which editors check playbooks and inventories.
 // Argument: another folder than dist, which is emptied; no schemas are written then.
 import { execFileSync } from 'node:child_process';
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { chmod, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { build } from 'esbuild';
 
 const banner =
@@ -43,6 +44,12 @@ await build({
   banner: { js: banner },
   logLevel: 'warning',
 });
+// npx looks here for this folder's own command, and remembers for good where it found none.
+if (outdir === 'dist' && existsSync('node_modules/.bin')) {
+  await chmod('dist/cli.js', 0o755);
+  await rm('node_modules/.bin/blkfleet', { force: true });
+  await symlink('../../dist/cli.js', 'node_modules/.bin/blkfleet');
+}
 // Made from what was built just now, so that they can not fall behind it; the first line of playbooks/*.yaml names them.
 if (outdir === 'dist') {
   await mkdir('schema', { recursive: true });

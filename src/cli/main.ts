@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import { setFlagsFromString } from 'node:v8';
-import { Command, CommanderError } from 'commander';
+import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import type { LabAction, LabOptions } from './commands/lab.ts';
 import { EXIT } from './exit-code.ts';
 
@@ -32,6 +32,14 @@ declare const BLKFLEET_VERSION: string;
 /** For a flag that may be given again; `<file...>` would take the playbook behind it for one more file. */
 const several = (value: string, before: string[] = []) => [...before, value];
 
+/** For a flag that says one thing: a second one would silently take the place of the first. */
+const once = (hint: string) => (value: string, before?: string) => {
+  if (before !== undefined) throw new InvalidArgumentError(`It is given twice; ${hint}.`);
+  return value;
+};
+const oneInventory = once('one inventory at a time');
+const onePattern = once("several patterns are one: -l 'hv01:hv02'");
+
 const exitCodes = `
 Exit codes: 0 in sync or applied, 2 changes pending, 3 a host failed, 4 a host was unreachable and none failed,
 64 the request is wrong (nothing was contacted), 70 a bug of ours, 130/143 interrupted.`;
@@ -47,8 +55,8 @@ function build(finish: (code: number) => void): Command {
     program
       .command(name)
       .description(summary)
-      .requiredOption('-i, --inventory <file>', 'the inventory: hosts, groups, variables')
-      .option('-l, --limit <pattern>', 'only these hosts: hypervisors, hv0*, a:b, a:&b, a:!b')
+      .requiredOption('-i, --inventory <file>', 'the inventory: hosts, groups, variables', oneInventory)
+      .option('-l, --limit <pattern>', 'only these hosts: hypervisors, hv0*, a:b, a:&b, a:!b', onePattern)
       .option('--json', 'one JSON document on stdout')
       .option('-v, --verbose', 'say more; twice for all that steps print', (_, n: number) => n + 1, 0)
       .option('--host-keys <mode>', 'strict, or accept-new to trust hosts seen for the first time', 'strict')
@@ -63,7 +71,11 @@ function build(finish: (code: number) => void): Command {
   const playbook = (name: 'plan' | 'apply' | 'audit', summary: string) =>
     fleet(name, summary)
       .argument('<playbook>', 'a YAML playbook')
-      .option('-t, --tags <tags>', 'only tasks with one of these tags, comma-separated')
+      .option(
+        '-t, --tags <tags>',
+        'only tasks with one of these tags, comma-separated',
+        once('several tags are one list: -t one,two'),
+      )
       .action(async (file: string, flags: FleetFlags) => {
         const { runCommand } = await import('./commands/run.ts');
         finish(await runCommand(flags.check ? 'plan' : name, file, flags));
@@ -75,15 +87,17 @@ function build(finish: (code: number) => void): Command {
   playbook('audit', 'report drift, host by host, exceptions first')
     .option('--format <format>', 'table, json or junit (default: table)')
     .option('--output <file>', 'write the report there');
-  fleet('facts', 'what hosts tell about themselves').action(async (flags: FleetFlags) => {
-    const { factsCommand } = await import('./commands/run.ts');
-    finish(await factsCommand(flags));
-  });
+  fleet('facts', 'can every host be reached? what they tell about themselves: with --json').action(
+    async (flags: FleetFlags) => {
+      const { factsCommand } = await import('./commands/run.ts');
+      finish(await factsCommand(flags));
+    },
+  );
   program
     .command('inventory')
     .description('the hosts, groups and variables of an inventory')
-    .requiredOption('-i, --inventory <file>', 'the inventory')
-    .option('-l, --limit <pattern>', 'only these hosts')
+    .requiredOption('-i, --inventory <file>', 'the inventory', oneInventory)
+    .option('-l, --limit <pattern>', 'only these hosts', onePattern)
     .option('--graph', 'as a tree of groups')
     .option('--json', 'one JSON document on stdout')
     .action(async (flags) => {
@@ -94,7 +108,7 @@ function build(finish: (code: number) => void): Command {
     .command('validate')
     .description('check playbooks, and an inventory with them; contacts nothing')
     .argument('<playbook...>', 'YAML playbooks')
-    .option('-i, --inventory <file>', 'check variables and hosts too')
+    .option('-i, --inventory <file>', 'check variables and hosts too', oneInventory)
     .action(async (files: string[], flags) => {
       const { validateCommand } = await import('./commands/validate.ts');
       finish(await validateCommand(files, flags));

@@ -163,8 +163,12 @@ function typeHint(expected: string, value: unknown, written: string | undefined)
   }
   if ((expected === 'number' || expected === 'int') && typeof value === 'string' && /^[0-9]+$/.test(value))
     return `write it without quotes: ${value}`;
-  if (expected === 'array' && value !== null && typeof value !== 'object')
-    return `write a list: [${written ?? String(value)}]`;
+  if (expected === 'array' && value !== null && typeof value !== 'object') {
+    // What looks like a command line is one word a list item.
+    const words =
+      typeof value === 'string' && /^[\w./=+@%-]+( [\w./=+@%-]+)+$/.test(value) ? value.split(' ') : [];
+    return `write a list: [${words.length > 1 ? words.join(', ') : (written ?? String(value))}]`;
+  }
   return undefined;
 }
 

@@ -29,7 +29,7 @@ export function textProgress(stream: NodeJS.WriteStream): Progress {
   const clear = () => {
     if (live) stream.write('\r\x1b[K');
   };
-  const fitted = (text: string) => cut(text, Math.max(20, (stream.columns ?? 100) - 1));
+  const fitted = (text: string) => cut(text, Math.max(20, (stream.columns || 100) - 1));
   const seconds = () => `${((Date.now() - started) / 1000).toFixed(0)} s`;
   const show = () => {
     shownAt = Date.now();

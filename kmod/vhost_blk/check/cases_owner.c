@@ -21,7 +21,7 @@
 #define BEFORE 96u
 #define BEHIND 32u
 #define ALL (BEFORE + BEHIND)
-#define MAX_DELAY_MS 10000u
+#define MAX_DELAY_MS 13000u
 #define SALT_OLD 31u
 #define SALT_NEW 32u
 

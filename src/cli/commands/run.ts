@@ -105,7 +105,7 @@ async function execute(
     ...(flags.knownHosts === undefined ? {} : { knownHostsFiles: flags.knownHosts }),
     onNotice: (host, text) => progress.sink({ at: Date.now(), type: 'warning', host, message: text }),
   });
-  const page = { columns: process.stderr.columns ?? 100, colour: wantsColour(process.stderr) };
+  const page = { columns: process.stderr.columns || 100, colour: wantsColour(process.stderr) };
   const asks =
     command === 'apply' && !flags.yes && process.stdin.isTTY === true && process.stderr.isTTY === true;
   try {
@@ -169,7 +169,7 @@ async function checkReadable(flag: string, file: string, mayLack = false): Promi
 async function tell(report: RunReport, flags: RunFlags, format: Format): Promise<void> {
   const machine = format !== 'table';
   const stream = machine ? process.stderr : process.stdout;
-  const page = { columns: stream.columns ?? 100, colour: wantsColour(stream), verbose: flags.verbose > 0 };
+  const page = { columns: stream.columns || 100, colour: wantsColour(stream), verbose: flags.verbose > 0 };
   const text =
     report.command === 'audit'
       ? printAudit(report, page)

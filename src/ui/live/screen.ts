@@ -76,7 +76,7 @@ export class Screen {
     if (this.#widths.length === 0) {
       this.#widths = this.#drawn.map((line) => displayWidth(stripVTControlCharacters(line)));
     }
-    const columns = Math.max(this.#stream.columns ?? Number.POSITIVE_INFINITY, 1);
+    const columns = this.#stream.columns || Number.POSITIVE_INFINITY;
     const rows = this.#widths.reduce((sum, width) => sum + Math.max(1, Math.ceil(width / columns)), 0);
     return `\x1b[${rows}A`;
   }

@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, readlinkSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -48,6 +48,23 @@ describe('validate', () => {
     const output = await cli.run(['inventory', '-i', path]);
     expect(output.status).toBe(0);
     expect(output.stderr).toContain(`${path}:4:5 warning`);
+  });
+});
+
+describe('flags', () => {
+  it.each([
+    ['-i', ['inventory', '-i', good, '-i', good], 'one inventory at a time'],
+    ['-l', ['plan', 'playbooks/site.yaml', '-i', good, '-l', 'hv01', '-l', 'hv02'], "-l 'hv01:hv02'"],
+    ['-t', ['apply', 'playbooks/site.yaml', '-i', good, '-t', 'one', '-t', 'two'], '-t one,two'],
+  ])('%s given twice is refused, since one would be lost', slow, async (_flag, args, hint) => {
+    const output = await cli.run(args);
+    expect(output).toMatchObject({ status: 64, stdout: '' });
+    expect(output.stderr).toContain(hint);
+  });
+
+  it('npx finds the command of this folder', slow, () => {
+    expect(readlinkSync('node_modules/.bin/blkfleet')).toBe('../../dist/cli.js');
+    expect(statSync('dist/cli.js').mode & 0o111).toBe(0o111);
   });
 });
 

@@ -34,6 +34,7 @@ it.for<[string, string, string | undefined]>([
   ['name: a\non: yes', 'E_SCHEMA 2:5', 'write true'],
   ['name: a\non: off', 'E_SCHEMA 2:5', 'write false'],
   ['name: a\nlist: x', 'E_SCHEMA 2:7', 'write a list: [x]'],
+  ['name: a\nlist: echo hi', 'E_SCHEMA 2:7', 'write a list: [echo, hi]'],
   ['name: a\nlist: []', 'E_SCHEMA 2:7', undefined],
   ['name: a\nlist: [x, 2]', 'E_SCHEMA 2:11', 'quote it: "2"'],
   ['name: a\none: [{ kex: x, key: y }]', 'E_UNKNOWN_KEY 2:9', 'did you mean "key"?'],
