@@ -9,9 +9,9 @@
  *
  * There is one commit at a time. A request that waits for one that runs already waits for the next, too.
  */
-#include <linux/sched/mm.h>
 
 #include "request.h"
+#include "thread.h"
 #include "writer.h"
 
 /* Slices of refcounts written at once: all that the copy has room for. */
@@ -212,7 +212,7 @@ static int try_commit(struct qcow2_writer *writer)
 void qcow2_commit_run(struct work_struct *work)
 {
 	struct qcow2_writer *writer = container_of(to_delayed_work(work), struct qcow2_writer, commit);
-	unsigned int flags = memalloc_noio_save();
+	unsigned int flags = qcow2_thread_begin();
 	LIST_HEAD(durable);
 	int error;
 
@@ -227,7 +227,7 @@ void qcow2_commit_run(struct work_struct *work)
 	if (!error && READ_ONCE(writer->target->cache.nr_dirty))
 		qcow2_commit_soon(writer);
 	wake_up_all(&writer->committed);
-	memalloc_noio_restore(flags);
+	qcow2_thread_end(flags);
 }
 
 void qcow2_commit_add(struct qcow2_writer *writer, struct list_head *in_durable)

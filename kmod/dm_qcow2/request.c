@@ -5,10 +5,10 @@
  * is done by a work of the bio's own, which may wait; the lane goes on with the next.
  */
 #include <linux/blkdev.h>
-#include <linux/sched/mm.h>
 #include <linux/slab.h>
 
 #include "request.h"
+#include "thread.h"
 #include "writer.h"
 
 /* Transfers in flight that need no memory to be had. */
@@ -85,14 +85,14 @@ static void move_rest(struct work_struct *work)
 {
 	struct qcow2_part *part = container_of(work, struct qcow2_part, work);
 	struct qcow2_request *request = part->request;
-	unsigned int flags = memalloc_noio_save();
+	unsigned int flags = qcow2_thread_begin();
 	int error;
 
 	if (request->op == QCOW2_OP_READ)
 		error = qcow2_read_waiting(request, part->file, part->skip, part->bytes, part->at);
 	else
 		error = qcow2_write_waiting(request, part->file, part->skip, part->bytes, part->at);
-	memalloc_noio_restore(flags);
+	qcow2_thread_end(flags);
 	if (error)
 		qcow2_request_fail(request, error);
 	end_part(part);
@@ -178,10 +178,10 @@ static int go_on(struct qcow2_request *request, bool wait)
 static void run_request(struct work_struct *work)
 {
 	struct qcow2_request *request = container_of(work, struct qcow2_request, work);
-	unsigned int flags = memalloc_noio_save();
+	unsigned int flags = qcow2_thread_begin();
 	int error = go_on(request, true);
 
-	memalloc_noio_restore(flags);
+	qcow2_thread_end(flags);
 	if (error)
 		qcow2_request_fail(request, error);
 	put_request(request);
@@ -206,7 +206,7 @@ static void run_lane(struct work_struct *work)
 {
 	struct qcow2_lane *lane = container_of(work, struct qcow2_lane, work);
 	struct qcow2_request *request, *next;
-	unsigned int flags = memalloc_noio_save();
+	unsigned int flags = qcow2_thread_begin();
 	struct blk_plug plug;
 	LIST_HEAD(waiting);
 
@@ -217,7 +217,7 @@ static void run_lane(struct work_struct *work)
 	list_for_each_entry_safe(request, next, &waiting, in_list)
 		attempt(request);
 	blk_finish_plug(&plug);
-	memalloc_noio_restore(flags);
+	qcow2_thread_end(flags);
 }
 
 static enum qcow2_op op_of(const struct bio *bio)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The chain as one disk, and the times at which its images are ours. */
-#include <linux/sched/mm.h>
 #include <linux/uio.h>
 
+#include "thread.h"
 #include "writer.h"
 
 /* Guards writers. */
@@ -182,7 +182,7 @@ static int reload(struct qcow2_target *target, const char **reason)
 
 int qcow2_target_resume(struct qcow2_target *target)
 {
-	unsigned int flags = memalloc_noio_save();
+	unsigned int flags = qcow2_thread_begin();
 	const char *reason = "another device writes the image";
 	int error = target->writer ? own(target->writer) : 0;
 
@@ -191,7 +191,7 @@ int qcow2_target_resume(struct qcow2_target *target)
 		if (error && target->writer)
 			disown(target->writer);
 	}
-	memalloc_noio_restore(flags);
+	qcow2_thread_end(flags);
 	if (error)
 		DMERR("%s: %s", dm_table_device_name(target->ti->table), reason);
 	return error;
@@ -205,13 +205,13 @@ void qcow2_target_suspend(struct qcow2_target *target)
 	/* Never resumed, or suspended already. */
 	if (!writer || list_empty(&writer->in_writers))
 		return;
-	flags = memalloc_noio_save();
+	flags = qcow2_thread_begin();
 	if (!qcow2_commit_all(writer))
 		qcow2_refs_trim(writer);
 	/* The corrupt bit of one that failed. */
 	flush_delayed_work(&writer->commit);
 	cancel_delayed_work_sync(&writer->commit);
-	memalloc_noio_restore(flags);
+	qcow2_thread_end(flags);
 	disown(writer);
 }
 

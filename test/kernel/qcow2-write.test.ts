@@ -74,8 +74,10 @@ function problemsOf(originals: string, back: string, { name, file }: MadeImage):
   const model = join(back, `${name}.model`);
   const compare = qemuImg('compare', '-f', 'qcow2', '-F', 'raw', 'written.qcow2', model);
   rmSync(join(originals, 'written.qcow2'));
+  // Bitmaps are no longer consistent, so that their clusters count as leaked.
+  const good = (status: number | null) => status === 0 || (name === 'bitmaps' && status === 3);
   return [check, compare]
-    .filter(({ status }) => status !== 0)
+    .filter((ended) => !(ended === check ? good(ended.status) : ended.status === 0))
     .map(({ stdout, stderr }) => `${name}: ${stdout.slice(0, 1000)}${stderr.slice(0, 1000)}`);
 }
 

@@ -8,6 +8,9 @@
 
 bool fuzz_verbose;
 
+static struct task_struct thread;
+struct task_struct *current = &thread;
+
 static struct delayed_work *due;
 
 void fuzz_failed(const char *condition, const char *file, int line)

@@ -73,8 +73,15 @@ void fuzz_failed(const char *condition, const char *file, int line) __attribute_
 #define kvcalloc(count, size, gfp) calloc(count, size)
 #define kfree(pointer) free(pointer)
 #define kvfree(pointer) free(pointer)
-#define memalloc_noio_save() 0
-#define memalloc_noio_restore(flags) ((void)(flags))
+
+struct task_struct {
+	unsigned int flags;
+};
+
+extern struct task_struct *current;
+#define PF_MEMALLOC_NOIO 1
+#define PF_LOCAL_THROTTLE 2
+#define current_restore_flags(old, which) (current->flags = (current->flags & ~(which)) | ((old) & (which)))
 
 struct page {
 	u8 data[4096];
