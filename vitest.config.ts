@@ -7,7 +7,9 @@ const slow = { fileParallelism: false, testTimeout: 900_000, hookTimeout: 900_00
 const long =
   process.env.BLKFLEET_TEST_FULL === '1'
     ? []
-    : ['speed', 'debug-kernel', 'fuzz', 'kernel-style'].map((name) => `test/kernel/${name}.test.ts`);
+    : ['speed', 'debug-kernel', 'fuzz', 'kernel-style', 'qcow2-*'].map(
+        (name) => `test/kernel/${name}.test.ts`,
+      );
 
 export default defineConfig({
   test: {
