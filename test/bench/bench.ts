@@ -71,6 +71,12 @@ async function compare(fleet: Fleet, rounds: number): Promise<number> {
   return report(fleet.hosts.length, floor, own);
 }
 
+/**
+ * 15 ms on the workstation and 0.1 s on a host were set on a machine where OpenSSH takes 12 ms and 0.028 s for its part. As
+ * ratios they hold on slower and faster ones. They are for 50 hosts: with few of them it is the start-up that is measured.
+ */
+const CPU_TARGETS = { workstation: 1.25, host: 3.6 };
+
 interface Row {
   what: string;
   ssh: number | null;
@@ -98,9 +104,16 @@ function report(count: number, floor: readonly Pass[], own: readonly RunPass[]):
       what: 'CPU a host, workstation, ms',
       ...both((pass) => (1000 * pass.workstationCpu) / count),
       digits: 1,
-      target: 15,
+      target: CPU_TARGETS.workstation,
+      ratio: true,
     },
-    { what: 'CPU a host, on the host, s', ...both((pass) => pass.hostCpu / count), digits: 3, target: 0.1 },
+    {
+      what: 'CPU a host, on the host, s',
+      ...both((pass) => pass.hostCpu / count),
+      digits: 3,
+      target: CPU_TARGETS.host,
+      ratio: true,
+    },
     {
       what: 'peak memory, MB',
       ssh: null,
