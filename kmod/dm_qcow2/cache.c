@@ -160,8 +160,9 @@ static void load(struct qcow2_cache *cache, struct qcow2_slice *slice)
 	if (error) {
 		spin_lock(&cache->lock);
 		slice->error = error;
-		/* Who asks next shall try again. */
-		hlist_del(&slice->in_bucket);
+		/* Who asks next shall try again, unless it has been forgotten already. */
+		if (slice->is_known)
+			hlist_del(&slice->in_bucket);
 		slice->is_known = false;
 		spin_unlock(&cache->lock);
 	}
@@ -299,7 +300,7 @@ void qcow2_cache_changed(struct qcow2_cache *cache, struct qcow2_slice *slice, e
 
 bool qcow2_cache_is_full(struct qcow2_cache *cache)
 {
-	return READ_ONCE(cache->nr_dirty) >= cache->limit / 2;
+	return READ_ONCE(cache->nr_dirty) >= min(cache->limit, READ_ONCE(cache->nr)) / 2;
 }
 
 void qcow2_cache_begin_commit(struct qcow2_cache *cache)

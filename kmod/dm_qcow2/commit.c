@@ -43,6 +43,8 @@ static int write_slices(struct qcow2_buffer *copy, struct qcow2_slice **slices, 
 	unsigned int i, run;
 	int error = 0;
 
+	/* A vector of the buffer, one a page, is a slice. */
+	BUILD_BUG_ON(PAGE_SIZE != QCOW2_SLICE_BYTES);
 	for (i = 0; i < nr && !error; i += run) {
 		run = 1;
 		while (i + run < nr && slices[i]->bytes == QCOW2_SLICE_BYTES &&
@@ -154,8 +156,13 @@ static int drop_frees(struct qcow2_writer *writer)
 		return 0;
 	/* Who has looked a mapping up before it went may still read or write there. */
 	qcow2_grace_wait(&writer->target->grace);
-	for (i = 0; i < writer->freeing.nr && !error; i++)
-		error = qcow2_refs_drop(writer, writer->freeing.list[i].at, writer->freeing.list[i].bytes);
+	for (i = 0; i < writer->freeing.nr && !error; i++) {
+		/* Each may make another slice dirty, and only this thread makes them clean. */
+		if (qcow2_cache_is_full(&writer->target->cache))
+			error = write_refcounts(writer);
+		if (!error)
+			error = qcow2_refs_drop(writer, writer->freeing.list[i].at, writer->freeing.list[i].bytes);
+	}
 	writer->freeing.nr = 0;
 	return error;
 }
@@ -236,8 +243,9 @@ void qcow2_commit_add(struct qcow2_writer *writer, struct list_head *in_durable)
 
 	spin_lock_irqsave(&writer->commit_lock, flags);
 	list_add_tail(in_durable, &writer->durable);
-	spin_unlock_irqrestore(&writer->commit_lock, flags);
+	/* Under the lock: once a commit has taken it from the list, the device may go. */
 	mod_delayed_work(writer->commits, &writer->commit, 0);
+	spin_unlock_irqrestore(&writer->commit_lock, flags);
 }
 
 void qcow2_commit_free(struct qcow2_writer *writer, u64 at, u64 bytes)

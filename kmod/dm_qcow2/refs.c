@@ -141,7 +141,8 @@ static int get_counts(struct qcow2_writer *writer, u64 cluster, struct qcow2_sli
 	u64 part = div_u64(index, counts_in_slice(writer)) * writer->top->slice_bytes;
 	int error;
 
-	if (block & (qcow2_cluster_bytes(header_of(writer)) - 1))
+	/* No offset in a file has more than 56 bits, and none that is signed has 64. */
+	if (block & (qcow2_cluster_bytes(header_of(writer)) - 1) || block >> 56)
 		return qcow2_writer_corrupt(writer, "offset of a refcount block");
 	error = qcow2_cache_get(&writer->target->cache, &writer->top->file, block + part, writer->top->slice_bytes, true,
 				slice);
@@ -205,6 +206,8 @@ static int add_block(struct qcow2_writer *writer, struct qcow2_buffer *buffer, u
 
 	if (!at)
 		return qcow2_writer_corrupt(writer, "the header has no refcount");
+	if (is_in_use(writer, at, qcow2_cluster_bytes(header_of(writer))))
+		return qcow2_writer_corrupt(writer, "a table has no refcount");
 	error = ensure_space(writer, at + qcow2_cluster_bytes(header_of(writer)));
 	if (error)
 		return error;
@@ -306,6 +309,10 @@ static int grow_table(struct qcow2_writer *writer, struct qcow2_buffer *buffer)
 	if (error)
 		return error;
 	end = growth.at + ((u64)(growth.blocks + growth.clusters) << bits_of(writer));
+	if (is_in_use(writer, growth.at, end - growth.at)) {
+		kvfree(growth.table);
+		return qcow2_writer_corrupt(writer, "a table has no refcount");
+	}
 	error = ensure_space(writer, end);
 	if (error) {
 		kvfree(growth.table);

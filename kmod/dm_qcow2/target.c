@@ -22,6 +22,9 @@ int qcow2_target_map(struct qcow2_target *target, u64 at, u64 bytes, bool wait, 
 		if (extent->kind != QCOW2_UNALLOCATED)
 			return 0;
 		bytes = extent->bytes;
+		/* Behind its end an image is zeros, whatever lies below. */
+		if (at >= target->images[i].size)
+			break;
 	}
 	extent->kind = QCOW2_ZERO;
 	return 0;

@@ -120,6 +120,20 @@ const recipes: readonly Recipe[] = [
     mebibytes: 8,
     seed: 6,
   },
+  {
+    name: 'one-mebibyte',
+    options: 'cluster_size=64k',
+    backing: '-b zstd-64k.qcow2 -F qcow2',
+    mebibytes: 1,
+    seed: 9,
+  },
+  // What the lowest has behind the end of the middle one is not to be seen.
+  {
+    name: 'over-one-mebibyte',
+    options: 'cluster_size=64k',
+    backing: '-b one-mebibyte.qcow2 -F qcow2',
+    seed: 10,
+  },
   { name: 'over-packed', options: 'cluster_size=64k', backing: '-b zstd-64k.qcow2 -F qcow2', seed: 7 },
   {
     name: 'subclusters-over-packed',

@@ -30,6 +30,7 @@ typedef unsigned int status_type_t;
 #define BLK_STS_OK 0
 #define BLK_STS_NOSPC 3
 #define BLK_STS_IOERR 10
+#define BUILD_BUG_ON(condition) _Static_assert(!(condition), #condition)
 #define PAGE_SIZE 4096UL
 #define SECTOR_SIZE 512
 #define SECTOR_SHIFT 9

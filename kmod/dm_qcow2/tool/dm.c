@@ -87,6 +87,11 @@ static int load(const char *name, uint64_t sectors, const char *table, bool read
 		call->head.flags |= DM_READONLY_FLAG;
 	spec->length = sectors;
 	strcpy(spec->target_type, DM_TARGET);
+	if (strlen(table) >= sizeof(call->bytes) - call->head.data_start - sizeof(*spec)) {
+		say("%s: the table is too long", name);
+		free(call);
+		return -1;
+	}
 	strcpy((char *)(spec + 1), table);
 	return finish(call, name, DM_TABLE_LOAD, "the kernel refuses the image, dmesg tells why");
 }
@@ -122,7 +127,10 @@ int dm_attach(const char *name, uint64_t sectors, const char *table, bool read_o
 		change(name, DM_DEV_REMOVE, "can not be removed", NULL);
 		return -1;
 	}
-	return node_find(name, dev, path, room);
+	if (!node_find(name, dev, path, room))
+		return 0;
+	change(name, DM_DEV_REMOVE, "can not be removed", NULL);
+	return -1;
 }
 
 /* The state of a device; 1: it is none of ours. */
