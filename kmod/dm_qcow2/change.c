@@ -54,7 +54,8 @@ int qcow2_change_look(const struct qcow2_change *change, u32 index, struct qcow2
 		return qcow2_writer_corrupt(change->writer, "an L2 entry is not valid");
 	if (cluster->kind == QCOW2_PACKED && qcow2_place_is_table(change->writer, cluster->host, cluster->packed_bytes))
 		return qcow2_writer_corrupt(change->writer, "a compressed cluster lies in metadata");
-	if (cluster->kind != QCOW2_PACKED && cluster->has_host && !qcow2_place_is_data(change->writer, cluster->host, host_bytes(change, cluster)))
+	if (cluster->kind != QCOW2_PACKED && cluster->has_host &&
+	    !qcow2_place_is_data(change->writer, cluster->host, host_bytes(change, cluster)))
 		return qcow2_writer_corrupt(change->writer, "an L2 entry points at metadata or behind the file's end");
 	return 0;
 }

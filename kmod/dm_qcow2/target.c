@@ -153,7 +153,7 @@ static int clear_autoclear(struct qcow2_writer *writer)
 
 static int start_writer(struct qcow2_writer *writer, const char **reason)
 {
-	int error = qcow2_refs_load(writer, reason);
+	int error = qcow2_reftable_load(writer, reason);
 
 	if (error)
 		return error;
@@ -210,7 +210,7 @@ void qcow2_target_suspend(struct qcow2_target *target)
 		return;
 	flags = qcow2_thread_begin();
 	if (!qcow2_commit_all(writer))
-		qcow2_refs_trim(writer);
+		qcow2_space_trim(writer);
 	/* The corrupt bit of one that failed. */
 	flush_delayed_work(&writer->commit);
 	cancel_delayed_work_sync(&writer->commit);

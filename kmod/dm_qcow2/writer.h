@@ -119,10 +119,12 @@ void qcow2_claim_end(struct qcow2_writer *writer, struct qcow2_claim *claim);
 struct qcow2_spare_buffer *qcow2_buffer_get(struct qcow2_writer *writer);
 void qcow2_buffer_put(struct qcow2_writer *writer, struct qcow2_spare_buffer *spare);
 
-/* refs.c */
+/* reftable.c */
 
-/* Reads the reference count table. Return: 0 or a negative errno. */
-int qcow2_refs_load(struct qcow2_writer *writer, const char **reason);
+/* Reads the refcount table, and how much space the file has. Return: 0 or a negative errno. */
+int qcow2_reftable_load(struct qcow2_writer *writer, const char **reason);
+
+/* refs.c */
 
 /**
  * qcow2_refs_alloc() - finds free clusters and takes them
@@ -137,14 +139,16 @@ int qcow2_refs_load(struct qcow2_writer *writer, const char **reason);
  */
 int qcow2_refs_alloc(struct qcow2_writer *writer, u32 wanted, u64 *at, u32 *got, bool *fresh);
 
-/* Whether an extent of the file is where the header, L1 table, refcount table or snapshot table is known to be. */
-bool qcow2_place_is_table(const struct qcow2_writer *writer, u64 at, u64 bytes);
-
 /* Takes a reference from each cluster that an extent of the file touches. Return: 0 or a negative errno. */
 int qcow2_refs_drop(struct qcow2_writer *writer, u64 at, u64 bytes);
 
+/* space.c */
+
+/* Whether an extent of the file is where the header, L1 table, refcount table or snapshot table is known to be. */
+bool qcow2_place_is_table(const struct qcow2_writer *writer, u64 at, u64 bytes);
+
 /* Gives space behind the last cluster in use back to the file system. Nothing is in flight. */
-void qcow2_refs_trim(struct qcow2_writer *writer);
+void qcow2_space_trim(struct qcow2_writer *writer);
 
 /* l2.c */
 

@@ -25,6 +25,7 @@ static void add_all(struct suite *suite)
 	suite_add_requests(suite);
 	suite_add_ranges(suite);
 	suite_add_limits(suite);
+	suite_add_settings(suite);
 	suite_add_file_backend(suite);
 	suite_add_file_kinds(suite);
 	suite_add_queues(suite);

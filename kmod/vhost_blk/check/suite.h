@@ -62,6 +62,7 @@ void suite_add_blocks(struct suite *suite);
 void suite_add_requests(struct suite *suite);
 void suite_add_ranges(struct suite *suite);
 void suite_add_limits(struct suite *suite);
+void suite_add_settings(struct suite *suite);
 void suite_add_file_backend(struct suite *suite);
 void suite_add_file_kinds(struct suite *suite);
 /* Those that want a file in a file system of its own. */
