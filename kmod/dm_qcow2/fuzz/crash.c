@@ -110,6 +110,9 @@ static void do_discard(u64 at, u64 bytes)
 	if (emulate_request(&run.device, QCOW2_OP_DISCARD, true, at, bytes, NULL))
 		die("discard failed", at);
 	read_at(at, bytes, is);
+	/* Nothing can be read back from a disk that fails: zeros may be there from now on, or what was there. */
+	if (run.is_failing)
+		memset(run.model + at, 0, bytes);
 	for (i = 0; i < bytes && !run.is_failing; i += 512) {
 		if (!memcmp(is + i, zeros, 512))
 			memset(run.model + at + i, 0, 512);
