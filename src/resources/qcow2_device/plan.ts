@@ -127,7 +127,7 @@ export function isDeclaredImage({ image }: Qcow2DeviceState, { noted, inode }: L
 }
 
 function holdOf({ name, state }: Qcow2DeviceDesired, device: LiveDevice | undefined): DeviceWork['hold'] {
-  if (!device || device.target !== 'qcow2') return undefined;
+  if (device?.target !== 'qcow2') return undefined;
   if (device.failed && state === 'present')
     return {
       state: 'failed',
