@@ -1,10 +1,9 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { kernelModule } from '../../src/resources/kernel_module/index.ts';
 import type { Input, ResourcePlan } from '../../src/resources/kind.ts';
-import type { BootDisk } from './boot-disk.ts';
-import { trialDisk } from './kernel-module-disk.ts';
+import { type TrialDisk, trialDisk } from './kernel-module-disk.ts';
+import { type VmHost, vmHost } from './kernel-module-vm.ts';
 import { planOn, runSteps } from './run-steps.ts';
-import { type VmHost, vmHost } from './vm-host.ts';
 
 const NAME = 'blkfleet_trial';
 const SYS = `/sys/module/${NAME}`;
@@ -12,7 +11,7 @@ const ATTEMPT = `/var/lib/blkfleet/boot-attempt/${NAME}`;
 const QUARANTINE = `/var/lib/blkfleet/quarantine/${NAME}`;
 const GUARD = '/usr/local/lib/blkfleet/module-guard';
 
-let disk: BootDisk;
+let disk: TrialDisk;
 let vm: VmHost;
 
 beforeAll(async () => {
