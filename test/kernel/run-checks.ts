@@ -129,7 +129,7 @@ export function checkScript(adapt = (options: string, _name: string): string => 
     ({ name, options, before = ':', after = ':' }) => `${before}
 echo "@@run ${name}"
 insmod /vhost_blk.ko
-vhost-blk-check --timeout 600 ${adapt(options, name)}
+vhost-blk-check --timeout ${long ? 600 : 240} ${adapt(options, name)}
 echo "@@ended $?"
 ${after}
 rmmod vhost_blk && echo "@@unloaded"
