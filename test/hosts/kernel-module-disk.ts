@@ -2,8 +2,6 @@ import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type BootDisk, bootDisk } from './boot-disk.ts';
 
-export type { BootDisk as TrialDisk };
-
 const fixture = new URL('../fixtures/kernel_module', import.meta.url).pathname;
 
 /** A disk with two builds of the module under test in /trial/1 and /trial/2, the first of them installed. */

@@ -1,9 +1,10 @@
 import { afterAll, beforeAll, beforeEach, expect } from 'vitest';
 import { kernelModule } from '../../src/resources/kernel_module/index.ts';
 import type { Input, ResourcePlan } from '../../src/resources/kind.ts';
-import { type TrialDisk, trialDisk } from './kernel-module-disk.ts';
-import { type VmHost, vmHost } from './kernel-module-vm.ts';
+import type { BootDisk } from './boot-disk.ts';
+import { trialDisk } from './kernel-module-disk.ts';
 import { planOn, runSteps } from './run-steps.ts';
+import { type VmHost, vmHost } from './vm-host.ts';
 
 export const NAME = 'blkfleet_trial';
 export const SYS = `/sys/module/${NAME}`;
@@ -11,7 +12,7 @@ export const ATTEMPT = `/var/lib/blkfleet/boot-attempt/${NAME}`;
 export const QUARANTINE = `/var/lib/blkfleet/quarantine/${NAME}`;
 export const GUARD = '/usr/local/lib/blkfleet/module-guard';
 
-export let disk: TrialDisk;
+export let disk: BootDisk;
 export let vm: VmHost;
 
 /** One VM for the tests of a file; before each of them build 1 is installed, nothing is loaded, nothing of ours is there. */

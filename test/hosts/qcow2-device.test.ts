@@ -2,9 +2,9 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { Input, ResourcePlan } from '../../src/resources/kind.ts';
 import { qcow2Device } from '../../src/resources/qcow2_device/index.ts';
 import type { BootDisk } from './boot-disk.ts';
-import { type VmHost, vmHost } from './kernel-module-vm.ts';
 import { imagePath, qcow2Disk } from './qcow2-device-disk.ts';
 import { planOn, runSteps } from './run-steps.ts';
+import { type VmHost, vmHost } from './vm-host.ts';
 
 const image = imagePath('db');
 const DEVICE = '/dev/mapper/db';
