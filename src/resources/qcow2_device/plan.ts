@@ -191,12 +191,14 @@ function unitChanges(desired: Qcow2DeviceDesired, current: Qcow2DeviceState): Ch
       to: unit.path,
       action: there === undefined ? '+' : '~',
     });
-  if (desired.boot !== current.enabled || (!desired.boot && current.kept.has(wantsPath(desired.name))))
+  const link = current.enabled ? 'attached' : current.kept.has(wantsPath(desired.name)) ? 'differs' : null;
+  const wanted = desired.boot ? 'attached' : null;
+  if (link !== wanted)
     changes.push({
       path: 'boot',
-      from: current.enabled ? 'attached' : null,
-      to: desired.boot ? 'attached' : null,
-      action: desired.boot ? '+' : '-',
+      from: link,
+      to: wanted,
+      action: wanted === null ? '-' : link === null ? '+' : '~',
     });
   return changes;
 }

@@ -174,6 +174,9 @@ describe('a device that shall be there', () => {
     expect(changeLines(plan(without))).toEqual(['boot: null → attached']);
     expect(changeLines(plan(all, declare({ boot: false })))).toEqual(['boot: attached → null']);
     expect(changeLines(plan(without, declare({ boot: false })))).toEqual([]);
+    const astray = all.filter((line) => line !== 'enabled');
+    expect(changeLines(plan(astray))).toEqual(['boot: differs → attached']);
+    expect(changeLines(plan(astray, declare({ boot: false })))).toEqual(['boot: differs → null']);
   });
 
   it.each<[string, Record<string, string>, string]>([
