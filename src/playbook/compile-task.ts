@@ -16,6 +16,8 @@ export interface CompileContext {
   file: YamlFile;
   kinds: KindRegistry;
   report(finding: Diagnostic): void;
+  /** for what is allowed and most likely not meant */
+  warn(finding: Diagnostic): void;
 }
 
 /**
@@ -47,7 +49,7 @@ export function compileTask(
   if (!frame.success) schemaFindings(frame.error.issues, file, path, schema, raw).forEach(report);
   const kindName = kindOf(raw, path, handler, context, report);
   const kind = kindName === undefined ? undefined : kinds.get(kindName);
-  const body = kind && new TaskBody(kind, raw[kind.kind], file, [...path, kind.kind], report);
+  const body = kind && new TaskBody(kind, raw[kind.kind], file, [...path, kind.kind], report, context.warn);
   if (!frame.success || body === undefined) return undefined;
   const { name = body.kind.kind, when, notify, become, vars } = frame.data;
   const { loop, tags } = 'loop' in frame.data || 'tags' in frame.data ? (frame.data as TaskFrame) : {};

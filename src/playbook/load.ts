@@ -36,7 +36,13 @@ export async function readPlaybook(
   const file = await readYaml(path);
   const folder = dirname(resolve(path));
   const findings = new Findings();
-  const context: CompileContext = { file, kinds, report: (finding) => findings.add(finding) };
+  const warnings = new Findings();
+  const context: CompileContext = {
+    file,
+    kinds,
+    report: (finding) => findings.add(finding),
+    warn: (finding) => warnings.add(finding),
+  };
   const list = listFrame.safeParse(file.value);
   if (!list.success)
     for (const finding of schemaFindings(list.error.issues, file, [], listFrame, file.value))
@@ -50,7 +56,7 @@ export async function readPlaybook(
     const tasks = compileTasks(raw, index, context);
     if (frame.success) plays.push(compilePlay(frame.data, index, tasks, context));
   }
-  const playbook = { path, folder, file, plays, assets: new AssetStore(folder), warnings: [] };
+  const playbook = { path, folder, file, plays, assets: new AssetStore(folder), warnings };
   for (const play of plays) evaluateConstants(play, playbook.assets, context);
   return { playbook, findings: findings.list() };
 }
