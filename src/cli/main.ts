@@ -40,6 +40,9 @@ const once = (hint: string) => (value: string, before?: string) => {
 const oneInventory = once('one inventory at a time');
 const onePattern = once("several patterns are one: -l 'hv01:hv02'");
 
+const reference = `
+All words of playbooks and inventories: docs/playbooks.md, or \`blkfleet schema reference\`.`;
+
 const exitCodes = `
 Exit codes: 0 in sync or applied, 2 changes pending, 3 a host failed, 4 a host was unreachable and none failed,
 64 the request is wrong (nothing was contacted), 70 a bug of ours, 130/143 interrupted.`;
@@ -50,7 +53,7 @@ function build(finish: (code: number) => void): Command {
     .version(BLKFLEET_VERSION)
     .exitOverride()
     .showHelpAfterError('(try --help)')
-    .addHelpText('after', exitCodes);
+    .addHelpText('after', `${exitCodes}\n${reference}`);
   const fleet = (name: string, summary: string) =>
     program
       .command(name)
@@ -109,14 +112,15 @@ function build(finish: (code: number) => void): Command {
     .description('check playbooks, and an inventory with them; contacts nothing')
     .argument('<playbook...>', 'YAML playbooks')
     .option('-i, --inventory <file>', 'check variables and hosts too', oneInventory)
+    .addHelpText('after', reference)
     .action(async (files: string[], flags) => {
       const { validateCommand } = await import('./commands/validate.ts');
       finish(await validateCommand(files, flags));
     });
   program
     .command('schema')
-    .description('JSON Schema of a playbook or an inventory, for editors')
-    .argument('<what>', 'playbook or inventory')
+    .description('JSON Schema of a playbook or an inventory, for editors; or the reference of both')
+    .argument('<what>', 'playbook, inventory, or reference: docs/playbooks.md')
     .action(async (what: string) => {
       const { schemaCommand } = await import('./commands/schema.ts');
       finish(await schemaCommand(what));

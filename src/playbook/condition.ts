@@ -50,9 +50,28 @@ function buildPart(node: ASTNode, text: string): Condition {
     const [left, right] = node.args;
     return joined(buildPart(left, text), buildPart(right, text), node.op === '||');
   }
-  const names = freeNames(node);
-  const program = celEnvironments().run.parse(text.slice(node.start, node.end));
-  return new Part(program, names, node.start, mayTakeLong(node));
+  const { program, start } = programOf(node, text);
+  return new Part(program, freeNames(node), start, mayTakeLong(node));
+}
+
+/** The library's range of a node leaves out parentheses at its ends, as in `(a + 1) * 2`: they are taken in again. */
+function programOf(node: ASTNode, text: string): { program: ParseResult; start: number } {
+  const starts = [node.start];
+  for (let at = node.start - 1; /[\s(]/.test(text[at] ?? ''); at--) if (text[at] === '(') starts.push(at);
+  const ends = [node.end];
+  for (let at = node.end; /[\s)]/.test(text[at] ?? ''); at++) if (text[at] === ')') ends.push(at + 1);
+  let failure: unknown;
+  for (let more = 0; more < starts.length + ends.length; more++)
+    for (const [left, start] of starts.slice(0, more + 1).entries()) {
+      const end = ends[more - left];
+      if (end === undefined) continue;
+      try {
+        return { program: celEnvironments().run.parse(text.slice(start, end)), start };
+      } catch (error) {
+        failure ??= error;
+      }
+    }
+  throw celProblem(failure, node.start);
 }
 
 /** `left && right`, or with `or` set `left || right`; a side that decides makes the other one needless. */
@@ -175,6 +194,6 @@ function hintFor(text: string): string | undefined {
   const key = /^No such key: (\w+)$/.exec(text)?.[1];
   if (key !== undefined) return didYouMean(key, factNames);
   const name = /no matching overload for '([A-Za-z_]+)\(/.exec(text)?.[1];
-  if (name === undefined || celFunctions.includes(name)) return undefined;
-  return didYouMean(name, celFunctions) ?? `functions: ${celFunctions.join(', ')}`;
+  if (name === undefined || Object.hasOwn(celFunctions, name)) return undefined;
+  return didYouMean(name, Object.keys(celFunctions)) ?? `functions: ${Object.keys(celFunctions).join(', ')}`;
 }
