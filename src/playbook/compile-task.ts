@@ -10,7 +10,7 @@ import { handlerWords, type TaskFrame, taskSchemas, taskWords } from './schema.t
 import type { Layer } from './scope.ts';
 import { TaskBody } from './task-body.ts';
 import { compileWhen } from './when.ts';
-import { ansibleModules, ansibleWords } from './words.ts';
+import { ansibleModules, ansibleWords, missingModules } from './words.ts';
 
 export interface CompileContext {
   file: YamlFile;
@@ -102,7 +102,11 @@ function kindOf(
   for (const key of unknown) {
     const known = Object.hasOwn(ansibleWords, key) ? ansibleWords[key] : undefined;
     const module = key.replace(/^ansible\.builtin\.|^community\.general\./, '');
-    const ours = Object.hasOwn(ansibleModules, module) ? `write ${ansibleModules[module]}` : undefined;
+    const ours = Object.hasOwn(ansibleModules, module)
+      ? `write ${ansibleModules[module]}`
+      : Object.hasOwn(missingModules, module)
+        ? missingModules[module]
+        : undefined;
     const nearWord = didYouMean(key, words);
     // Where no kind is named, the key that nobody knows was most likely meant as one.
     if (first === undefined && known === undefined && nearWord === undefined)
@@ -111,7 +115,7 @@ function kindOf(
           'E_UNKNOWN_KIND',
           at(key),
           `there is no resource kind "${key}"`,
-          didYouMean(key, kinds.keys()) ?? ours ?? `kinds: ${[...kinds.keys()].join(', ')}`,
+          ours ?? didYouMean(key, kinds.keys()) ?? `kinds: ${[...kinds.keys()].join(', ')}`,
         ),
       );
     else

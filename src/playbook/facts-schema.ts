@@ -93,6 +93,3 @@ function factsBelow(types: object, texts: object, prefix: string): Fact[] {
     return typeof text === 'string' ? [{ path, type, text }] : factsBelow(type, text, `${path}.`);
   });
 }
-
-/** Every name in `facts`, at any depth, for hints. */
-export const factNames: readonly string[] = [...new Set(facts.flatMap(({ path }) => path.split('.')))];

@@ -14,7 +14,8 @@ import type { KindRegistry } from '../playbook/playbook.ts';
 import { playbookSchema } from '../playbook/schema.ts';
 import { Scope } from '../playbook/scope.ts';
 import { compileTemplate } from '../playbook/template.ts';
-import { ansibleModules, ansibleWords } from '../playbook/words.ts';
+import { jinjaFilters } from '../playbook/template-habits.ts';
+import { ansibleModules, ansibleWords, missingModules } from '../playbook/words.ts';
 import type { ResourceKind } from '../resources/kind.ts';
 import { conditionExamples, filterExamples, tagExamples } from './examples.ts';
 import { type FieldSchema, fieldsOf, fieldTable, table } from './fields.ts';
@@ -192,26 +193,29 @@ ${fieldTable(fieldsOf(varsSchema), { defaults: connectionDefaults })}`;
 
 function fromAnsible(): string {
   const rows = (list: Readonly<Record<string, string>>) =>
-    Object.entries(list).map(([theirs, ours]) => [`\`${theirs}\``, ours]);
+    Object.entries(list).map(([theirs, ours]) => [`\`${theirs}\``, /[|{]/.test(ours) ? `\`${ours}\`` : ours]);
+  const head = ['Ansible', 'here'];
+  const modules = Object.entries(ansibleModules).map(([theirs, ours]) => [
+    `\`${theirs}\``,
+    `[\`${ours}\`](#${ours})`,
+  ]);
   return `# Coming from Ansible
 
-Modules, and the kind that declares the same:
+Modules, and the kind that declares the same, or what to do instead:
 
-${table(
-  ['Ansible', 'here'],
-  Object.entries(ansibleModules).map(([theirs, ours]) => [`\`${theirs}\``, `[\`${ours}\`](#${ours})`]),
-)}
+${table(head, [...modules, ...rows(missingModules)])}
 
 Words of plays and tasks that are not there:
 
-${table(['Ansible', 'here'], rows(ansibleWords))}
+${table(head, rows(ansibleWords))}
+
+Filters of Jinja:
+
+${table(head, rows(jinjaFilters))}
 
 Variables of the connection:
 
-${table(
-  ['Ansible', 'here'],
-  Object.entries(ansibleConnectionWords).map(([theirs, ours]) => [`\`${theirs}\``, `\`${ours}\``]),
-)}`;
+${table(head, rows(ansibleConnectionWords))}`;
 }
 
 function valueAt(root: unknown, path: string): unknown {
