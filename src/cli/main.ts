@@ -3,6 +3,7 @@ import { setFlagsFromString } from 'node:v8';
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import type { LabAction, LabOptions } from './commands/lab.ts';
 import { EXIT } from './exit-code.ts';
+import { flagHint } from './flag-habits.ts';
 
 // A run is over in seconds: by V8's own measure it spends a fifth of its CPU on optimising code that hardly runs again.
 setFlagsFromString('--interrupt-budget=1000000');
@@ -49,9 +50,17 @@ Exit codes: 0 in sync or applied, 2 changes pending, 3 a host failed, 4 a host w
 
 function build(finish: (code: number) => void): Command {
   const program = new Command('blkfleet')
-    .description('Roll out vhost_blk, dm-qcow2 and QEMU drive defaults to hypervisor hosts over SSH.')
+    .description(
+      'Roll out kernel modules such as vhost_blk, and QEMU drive defaults, to hypervisor hosts over SSH.',
+    )
     .version(BLKFLEET_VERSION)
     .exitOverride()
+    .configureOutput({
+      outputError: (text, write) => {
+        const hint = flagHint(text);
+        write(hint === undefined ? text : `${text.trimEnd()}\n  = ${hint}\n`);
+      },
+    })
     .showHelpAfterError('(try --help)')
     .addHelpText('after', `${exitCodes}\n${reference}`);
   const fleet = (name: string, summary: string) =>

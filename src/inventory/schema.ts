@@ -43,6 +43,7 @@ export const varsSchema = z.looseObject({
     .string()
     .min(1)
     .max(4096)
+    .refine((path) => !/\{[{%]/.test(path), { message: 'must be a path' })
     .optional()
     .describe('Private key; `~` is your home, a relative path is relative to the inventory file.'),
   jump: z
@@ -103,21 +104,6 @@ export const groupSchema: z.ZodType<GroupNode> = z
 export const inventorySchema = z
   .strictObject({ all: groupSchema.describe('The group that holds every host.') })
   .describe('Hosts and groups of a fleet.');
-
-/** Our words for Ansible's connection variables, for hints. */
-export const ansibleWords: Readonly<Record<string, string>> = {
-  ansible_host: 'address',
-  ansible_ssh_host: 'address',
-  ansible_port: 'port',
-  ansible_ssh_port: 'port',
-  ansible_user: 'user',
-  ansible_ssh_user: 'user',
-  ansible_ssh_private_key_file: 'identity_file',
-  ansible_private_key_file: 'identity_file',
-  ansible_become: 'become',
-  ansible_ssh_common_args: 'jump',
-  ansible_ssh_extra_args: 'jump',
-};
 
 /** The words that say how a host is reached, and what holds without each. */
 export const connectionDefaults = {

@@ -1,10 +1,6 @@
 import { z } from 'zod';
-import {
-  ansibleWords as ansibleConnectionWords,
-  connectionDefaults,
-  groupSchema,
-  varsSchema,
-} from '../inventory/schema.ts';
+import { ansibleOthers, ansibleWords as connectionNames } from '../inventory/habits.ts';
+import { connectionDefaults, groupSchema, varsSchema } from '../inventory/schema.ts';
 import { celFunctions } from '../playbook/cel.ts';
 import { literal } from '../playbook/compiled.ts';
 import { compileCondition } from '../playbook/condition.ts';
@@ -215,7 +211,7 @@ ${table(head, rows(jinjaFilters))}
 
 Variables of the connection:
 
-${table(head, rows(ansibleConnectionWords))}`;
+${table(head, [...Object.entries(connectionNames).map(([theirs, ours]) => [`\`${theirs}\``, `\`${ours}\``]), ...rows(ansibleOthers)])}`;
 }
 
 function valueAt(root: unknown, path: string): unknown {
