@@ -1,6 +1,6 @@
 // `npm run quickstart`: from a clone to a host that runs vhost_blk, on a bare Debian machine with Node. Installs what is
 // missing, builds the CLI, boots the lab host, applies playbooks/site.yaml to it twice. It keeps what is there: run it again
-// at any time. Options: --name and --kernel, as of `blkfleet lab up`.
+// at any time. Options: --name, --kernel and --accel, as of `blkfleet lab up`.
 import { constants } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -30,7 +30,7 @@ try {
   process.exitCode = error.status;
 }
 
-async function quickstart({ name, kernel }) {
+async function quickstart({ name, kernel, accel }) {
   requireMachine();
   await phase('packages', async () => {
     const signal = { now: null };
@@ -46,7 +46,9 @@ async function quickstart({ name, kernel }) {
   });
   await phase('build', async () => check(await run(['node', 'src/bootstrap/build.mjs'])));
   const lab = await phase('lab host', async () => {
-    const choice = [...(name ? ['--name', name] : []), ...(kernel ? ['--kernel', kernel] : [])];
+    const choice = Object.entries({ name, kernel, accel }).flatMap(([flag, value]) =>
+      value ? [`--${flag}`, value] : [],
+    );
     const up = await run(['node', cli, 'lab', 'up', ...choice, '--json'], { capture: true, own: true });
     check(up);
     const status = JSON.parse(up.stdout);
@@ -60,12 +62,21 @@ async function quickstart({ name, kernel }) {
 }
 
 function options() {
+  const usage = 'usage: npm run quickstart [-- --name NAME] [--kernel 6.1|6.12] [--accel tcg|kvm]';
+  let values;
   try {
-    return parseArgs({ options: { name: { type: 'string' }, kernel: { type: 'string' } } }).values;
+    const text = { type: 'string' };
+    const known = { name: text, kernel: text, accel: text, help: { type: 'boolean', short: 'h' } };
+    ({ values } = parseArgs({ options: known }));
   } catch (error) {
-    console.error(`${error.message}\nusage: npm run quickstart -- [--name NAME] [--kernel 6.1|6.12]`);
+    console.error(`${error.message}\n${usage}`);
     throw new Stop(64);
   }
+  if (values.help) {
+    console.log(usage);
+    throw new Stop(0);
+  }
+  return values;
 }
 
 function requireMachine() {

@@ -38,9 +38,15 @@ function fromFile(file: string): string {
     text = readStart(file);
   } catch (error) {
     if (error instanceof FleetError) throw error;
+    const { code } = error as NodeJS.ErrnoException;
+    const why =
+      { ENOENT: 'it does not exist', EACCES: 'it is not readable for you', EISDIR: 'it is a folder' }[
+        code ?? ''
+      ] ?? `it can not be read (${code})`;
     throw new FleetError({
       code: 'E_FILE',
-      message: `can not read ${file}: ${(error as NodeJS.ErrnoException).code}`,
+      message: `--become-password-file ${file}: ${why}`,
+      hint: 'its first line is the password that sudo wants; -K asks for it instead',
     });
   }
   const password = text.split('\n', 1)[0]!.replace(/\r$/, '');

@@ -99,7 +99,7 @@ function build(finish: (code: number) => void): Command {
   playbook('audit', 'report drift, host by host, exceptions first')
     .option('--format <format>', 'table, json or junit (default: table)')
     .option('--output <file>', 'write the report there');
-  fleet('facts', 'can every host be reached? what they tell about themselves: with --json').action(
+  fleet('facts', 'can every host be reached? what they tell about themselves; all of it with --json').action(
     async (flags: FleetFlags) => {
       const { factsCommand } = await import('./commands/run.ts');
       finish(await factsCommand(flags));
@@ -121,6 +121,7 @@ function build(finish: (code: number) => void): Command {
     .description('check playbooks, and an inventory with them; contacts nothing')
     .argument('<playbook...>', 'YAML playbooks')
     .option('-i, --inventory <file>', 'check variables and hosts too', oneInventory)
+    .option('--json', 'one JSON document on stdout: what is wrong, and where')
     .addHelpText('after', reference)
     .action(async (files: string[], flags) => {
       const { validateCommand } = await import('./commands/validate.ts');

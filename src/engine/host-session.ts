@@ -6,7 +6,7 @@ import type { Host } from '../inventory/host.ts';
 import { type Diagnostic, FleetError } from '../lib/errors.ts';
 import type { Declaration } from '../playbook/declaration.ts';
 import type { ResourceKind } from '../resources/kind.ts';
-import type { Connection, ScriptResult, Transport } from '../transport/connection.ts';
+import type { Connection, Frame, ScriptResult, Transport } from '../transport/connection.ts';
 import { type HostPlan, type PlannedTask, planHost, reportTask } from './host-plan.ts';
 import { JobLogReader, type JobResult, parseResult } from './job-log.ts';
 import { followScript, forgetScript, launchScript, waitScript } from './job-script.ts';
@@ -81,11 +81,13 @@ export class HostSession {
           this.phase('wait', `an earlier run's job ${id} still runs here`);
           this.warn(`waiting for job ${id} of an earlier run`);
         }
-        const result = state === 'cut' ? null : await this.follow(id, '', () => undefined);
+        const status = state === 'cut' ? state : (await this.follow(id, null, () => undefined)).status;
         this.warn(
-          result
-            ? `collected job ${id} of an earlier run: ${result.status}`
-            : `job ${id} of an earlier run was cut short; its steps are planned again`,
+          status === 'cut'
+            ? `job ${id} of an earlier run was cut short; its steps are planned again`
+            : status === 'gone'
+              ? `job ${id} of an earlier run was collected by another run`
+              : `collected job ${id} of an earlier run: ${status}`,
         );
       }
       const ids = this.left.map((job) => job.id);
@@ -274,7 +276,7 @@ export class HostSession {
   /** Follows a job's log to its result; a lost link is taken up again, the job does not notice. */
   private async follow(
     id: string,
-    mark: string,
+    mark: string | null,
     events: () => ConstructorParameters<typeof JobLogReader>[1] | undefined,
     launch?: (string | Buffer)[],
     deadline = 7200,
@@ -292,18 +294,24 @@ export class HostSession {
     for (let attempt = 0; ; attempt++) {
       try {
         const connection = await this.connect();
-        const result = await connection.run({
+        const frames = new Map<string, Frame>();
+        await connection.run({
           body,
           become: this.become,
           deadline,
           maxBytes: LOG_BYTES,
+          onFrame: (frame) => {
+            frames.set(frame.id, frame);
+            if (frame.id === 'meta') reader.learn(frame.body);
+          },
           streamId: 'log',
           onChunk: (chunk) => reader.push(chunk),
           signal: this.options.signal,
         });
-        const left = this.jobResult(result);
+        const left = this.jobResult(frames);
         // Another run that waited for this job has collected it a moment before us: the log has told as much.
-        return left.status === 'cut' && reader.result.status !== 'cut' ? reader.result : left;
+        const told = left.status === 'gone' && reader.result.status !== 'cut';
+        return told ? reader.result : left;
       } catch (error) {
         if (!(error instanceof FleetError)) throw error;
         // What has gone on meanwhile is no reason to give up: tries are counted from there.
@@ -322,8 +330,8 @@ export class HostSession {
     }
   }
 
-  private jobResult(result: ScriptResult): JobResult {
-    const launch = result.frames.get('launch');
+  private jobResult(frames: ReadonlyMap<string, Frame>): JobResult {
+    const launch = frames.get('launch');
     const said = launch?.body.toString('utf8').trim() ?? '';
     if (launch && launch.rc !== 0) {
       // Nothing of it goes on there.
@@ -335,7 +343,7 @@ export class HostSession {
       );
     }
     if (said === 'busy') return { status: 'busy', steps: new Map() };
-    return parseResult(result.frames.get('result')?.body ?? Buffer.alloc(0));
+    return parseResult(frames.get('result')?.body ?? Buffer.alloc(0));
   }
 
   /** Probes again: what is still not as declared is a failure. Forgets the job, whose result has been seen. */

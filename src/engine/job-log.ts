@@ -26,12 +26,18 @@ export class JobLogReader {
   private step = -1;
   private last: string[] = [];
   private readonly decoder = new TextDecoder('utf-8');
-  private readonly prefix: string;
+  private prefix: string | null;
   private readonly events: JobLogEvents;
 
-  constructor(mark: string, events: JobLogEvents) {
-    this.prefix = `${LOG_MARK}${mark} `;
+  /** @param mark null where the job is another run's and its mark is yet to be read */
+  constructor(mark: string | null, events: JobLogEvents) {
+    this.prefix = mark === null ? null : `${LOG_MARK}${mark} `;
     this.events = events;
+  }
+
+  /** Takes the mark from what the job's run wrote of it; until then, and where that makes no sense, all is output. */
+  learn(meta: Buffer): void {
+    this.prefix ??= prefixOf(meta);
   }
 
   push(chunk: Buffer): void {
@@ -48,7 +54,7 @@ export class JobLogReader {
   }
 
   private take(line: string): void {
-    if (line.startsWith(this.prefix)) this.control(line.slice(this.prefix.length));
+    if (this.prefix !== null && line.startsWith(this.prefix)) this.control(line.slice(this.prefix.length));
     else if (line.trim() !== '' && !line.startsWith(LOG_MARK)) {
       // A carriage return redraws a line on a terminal: the last state is what counts.
       const shown = line.slice(0, MAX_LINE).replace(/\r+$/, '').split('\r').at(-1)!;
@@ -70,9 +76,19 @@ export class JobLogReader {
   }
 }
 
+function prefixOf(meta: Buffer): string | null {
+  try {
+    const { mark } = JSON.parse(meta.toString('utf8')) as { mark?: unknown };
+    return typeof mark === 'string' && /^[0-9a-f]{8,64}$/.test(mark) ? `${LOG_MARK}${mark} ` : null;
+  } catch {
+    return null;
+  }
+}
+
 /** What a job left as its result. */
 export interface JobResult {
-  status: 'ok' | 'failed' | 'busy' | 'cut';
+  /** `cut`: the host went down under it · `gone`: another run has seen its result and removed it */
+  status: 'ok' | 'failed' | 'busy' | 'cut' | 'gone';
   /** exit code of each step that ran, by index: a number, or `guard` */
   steps: ReadonlyMap<number, string>;
 }
@@ -89,5 +105,5 @@ export function parseResult(body: Buffer): JobResult {
 }
 
 function statusOf(word: string | undefined): JobResult['status'] {
-  return word === 'ok' || word === 'failed' || word === 'busy' ? word : 'cut';
+  return word === 'ok' || word === 'failed' || word === 'busy' || word === 'gone' ? word : 'cut';
 }

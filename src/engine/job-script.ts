@@ -21,7 +21,7 @@ const jobAlive = `job_alive() {
 
 /**
  * Prints the jobs that a host still keeps, one `job ID STATE` line each: STATE is `done`, `running` or `cut` (neither a
- * result nor a process: the host went down). A folder without `meta` is being written now, or was when the launch was
+ * result nor a process: the host went down). One that another run collects meanwhile is left out. A folder without `meta` is being written now, or was when the launch was
  * killed: that shows after an hour. Reads only.
  */
 export const jobsProbe = `bf_b jobs
@@ -33,6 +33,7 @@ for job_d in "$job_base"/jobs/*/; do
   if [ -f "$job_d/result" ]; then job_state=done
   elif job_alive "$job_d" "$job_id"; then job_state=running
   elif [ -f "$job_d/result" ]; then job_state=done
+  elif [ ! -d "$job_d" ]; then continue
   else job_state=cut; fi
   printf 'job %s %s\\n' "$job_id" "$job_state"
 done 2>/dev/null
@@ -223,9 +224,9 @@ if [ -e "$job_lock/lock" ]; then flock -n "$job_lock/lock" rm -f "$job_lock/lock
 `;
 }
 
-// A job that was cut left no result, but the steps that it had done.
+// A job that was cut left no result, but the steps that it had done; one that was collected by another run left nothing.
 const printResult = `bf_b result
-cat "$job/result" 2>/dev/null || { echo cut; cat "$job/steps.done" 2>/dev/null; }
+cat "$job/result" 2>/dev/null || if [ -d "$job" ]; then echo cut; cat "$job/steps.done" 2>/dev/null; else echo gone; fi
 bf_e result 0`;
 
 // With the process in `job_pid`, if there is one, and from byte `job_from` on.

@@ -31,7 +31,22 @@ export function taskOutcome(
     report.error = stepError(host, task, steps[bad]!.step, result.steps.get(bad)!);
     report.log = [...(logs.get(bad) ?? [])];
   } else if (own.every((index) => result.steps.get(index) === '0')) report.status = 'changed';
-  else if (result.status === 'cut' && own.includes(steps.findIndex((_, index) => !result.steps.has(index)))) {
+  else if (result.status === 'gone') {
+    // The probe that follows judges it, but for what no probe can tell.
+    report.status = 'changed';
+    if (task.verdict.status === 'change' && task.verdict.unpredictable) {
+      report.status = 'failed';
+      report.error = {
+        code: 'E_STEP',
+        message: 'another run has collected its result before it was read here',
+        hint: 'that run told it',
+        ...placeOf(host, task),
+      };
+    }
+  } else if (
+    result.status === 'cut' &&
+    own.includes(steps.findIndex((_, index) => !result.steps.has(index)))
+  ) {
     report.status = 'failed';
     report.error = {
       code: 'E_STEP',

@@ -1,6 +1,6 @@
 import type { Path, YamlFile } from '../config/yaml.ts';
 import { type Origin, Problem } from './problem.ts';
-import { compileTemplate, isTemplate, type Lookup } from './template.ts';
+import { compileTemplate, isTemplate, type Lookup, valueOfUse } from './template.ts';
 
 /** A value of a YAML file with the templates in it compiled. */
 export interface Compiled {
@@ -8,6 +8,8 @@ export interface Compiled {
   literal: boolean;
   /** The value with its templates rendered. @throws Problem, UnknownYet */
   evaluate(variables: Lookup): unknown;
+  /** Evaluates every variable that it needs, but none that `without` names. @throws Problem, UnknownYet */
+  checkNames(variables: Lookup, without: string): void;
 }
 
 /**
@@ -29,12 +31,16 @@ export function compileValue(
     return [step, compileValue(item, yaml, [...path, step], report)];
   });
   if (entries.every(([, item]) => item.literal)) return literal(value);
-  if (Array.isArray(value))
-    return { literal: false, evaluate: (variables) => entries.map(([, item]) => item.evaluate(variables)) };
+  const list = Array.isArray(value);
   return {
     literal: false,
-    evaluate: (variables) =>
-      Object.fromEntries(entries.map(([key, item]) => [key, item.evaluate(variables)])),
+    evaluate: (variables) => {
+      const done = entries.map(([key, item]) => [key, item.evaluate(variables)] as const);
+      return list ? done.map(([, item]) => item) : Object.fromEntries(done);
+    },
+    checkNames: (variables, without) => {
+      for (const [, item] of entries) item.checkNames(variables, without);
+    },
   };
 }
 
@@ -43,15 +49,21 @@ export function compileString(text: string, origin: Origin, report: (problem: Pr
   if (!isTemplate(text)) return literal(text);
   try {
     const template = compileTemplate(text);
+    const placed = <T>(work: () => T): T => {
+      try {
+        return work();
+      } catch (error) {
+        throw error instanceof Problem ? error.placed(origin) : error;
+      }
+    };
     return {
       literal: false,
-      evaluate: (variables) => {
-        try {
-          return template.render(variables, true);
-        } catch (error) {
-          throw error instanceof Problem ? error.placed(origin) : error;
-        }
-      },
+      evaluate: (variables) => placed(() => template.render(variables, true)),
+      checkNames: (variables, without) =>
+        placed(() => {
+          for (const use of template.names)
+            if (use.name !== without && !use.optional) valueOfUse(use, variables);
+        }),
     };
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
@@ -61,5 +73,5 @@ export function compileString(text: string, origin: Origin, report: (problem: Pr
 }
 
 export function literal(value: unknown): Compiled {
-  return { literal: true, evaluate: () => value };
+  return { literal: true, evaluate: () => value, checkNames: () => undefined };
 }

@@ -47,7 +47,13 @@ export function instancesOf(
   };
   const own = scope.with(task.vars);
   attempt(() => {
-    for (const item of itemsOf(task, own))
+    const items = itemsOf(task, own);
+    // No item is made of what is in the task then; a name that is wrong is wrong all the same, unless a condition guards it.
+    if (items.length === 0 && task.when === undefined) {
+      attempt(() => task.name.checkNames(own, 'item'));
+      attempt(() => task.body.checkNames(own));
+    }
+    for (const item of items)
       attempt(() => {
         instances.push(bindOne(task, item === noItem ? own : own.with(itemLayer(item)), assets, item));
       });

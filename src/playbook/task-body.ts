@@ -62,6 +62,11 @@ export class TaskBody {
     return this.#shared(desired, loaded);
   }
 
+  /** Checks that every variable is defined, but for the loop's item. @throws Problem, UnknownYet */
+  checkNames(variables: Lookup): void {
+    this.#compiled.checkNames(variables, 'item');
+  }
+
   /** What an input that input() gave says of which things; computed once. */
   claims(input: Input<unknown>): readonly Claim[] {
     let claims = this.#claims.get(input);

@@ -109,17 +109,7 @@ class CompiledTemplate implements Template {
     const scope: Record<string, unknown> = Object.create(null);
     for (const use of this.names) {
       if (use.optional && !variables.has(use.name)) continue;
-      try {
-        scope[use.name] = variables.get(use.name);
-      } catch (error) {
-        // The variable's own text may be at fault; only an undefined name is this template's error, at this offset.
-        if (error instanceof Problem && error.origin === undefined && error.offset === 0)
-          throw new Problem(error.code, error.message, {
-            hint: undefinedInTemplate(use.name) ?? error.hint,
-            offset: use.offset,
-          });
-        throw error;
-      }
+      scope[use.name] = valueOfUse(use, variables);
     }
     try {
       if (typed && this.#single !== undefined) return this.#value(this.#single, scope);
@@ -133,6 +123,21 @@ class CompiledTemplate implements Template {
     const result = toValueSync(single.value(new Context(scope, liquid().options, { sync: true }), false));
     if (result === undefined) throw new Problem('E_UNDEFINED_VARIABLE', 'the value is undefined');
     return result;
+  }
+}
+
+/** The value of a variable for a template. @throws Problem at the offset of its use, UnknownYet */
+export function valueOfUse(use: NameUse, variables: Lookup): unknown {
+  try {
+    return variables.get(use.name);
+  } catch (error) {
+    // The variable's own text may be at fault; only an undefined name is this template's error, at this offset.
+    if (error instanceof Problem && error.origin === undefined && error.offset === 0)
+      throw new Problem(error.code, error.message, {
+        hint: undefinedInTemplate(use.name) ?? error.hint,
+        offset: use.offset,
+      });
+    throw error;
   }
 }
 

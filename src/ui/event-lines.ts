@@ -16,14 +16,14 @@ function statusStart(host: string, status: HostReport['status']): Segment[] {
   ];
 }
 
-/** A host's verdict on one line. */
-export function hostLine(report: HostReport): Segment[] {
+/** A host's verdict on one line; `brief` leaves what went wrong to the report that follows. */
+export function hostLine(report: HostReport, brief = false): Segment[] {
   const line = statusStart(report.name, report.status);
   if (report.changes > 0) line.push(['plain', ` ${plural(report.changes, 'change')}`]);
   const failed = report.tasks.find((task) => task.status === 'failed');
   if (failed) line.push(['plain', ` ${taskText(failed)}`]);
   const error = report.error ?? failed?.error;
-  if (error) line.push(['bad', ` ${errorText(error)}`]);
+  if (error) line.push(['bad', ` ${brief ? error.code : errorText(error)}`]);
   return line;
 }
 
@@ -52,9 +52,9 @@ export function activityLine(host: ActiveHost, now: number): Segment[] {
 
 /**
  * The lines that an event is worth where nothing is redrawn. `verbose` 0 leaves out tasks that change nothing, 1 shows
- * every task and phase, 2 also each line that a step prints.
+ * every task and phase, 2 also each line that a step prints. `brief`: a report with all errors follows.
  */
-export function eventLines(event: FleetEvent, verbose: number): Segment[][] {
+export function eventLines(event: FleetEvent, verbose: number, brief = false): Segment[][] {
   switch (event.type) {
     case 'run-started': {
       const what = event.playbook ? ` ${printable(event.playbook)}` : '';
@@ -115,7 +115,7 @@ export function eventLines(event: FleetEvent, verbose: number): Segment[][] {
         ? [taskLine(event.host, event.report)]
         : [];
     case 'host-finished':
-      return [hostLine(event.report)];
+      return [hostLine(event.report, brief)];
     case 'warning':
     case 'interrupted':
       return noticeLines(event);

@@ -15,20 +15,22 @@ export class PlainProgress {
   readonly #write: (text: string) => void;
   readonly #paint: Paint;
   readonly #verbose: number;
+  readonly #brief: boolean;
   readonly #timer: NodeJS.Timeout;
   #spoke = Date.now();
 
-  constructor(write: (text: string) => void, paint: Paint, verbose: number) {
+  constructor(write: (text: string) => void, paint: Paint, verbose: number, brief = false) {
     this.#write = write;
     this.#paint = paint;
     this.#verbose = verbose;
+    this.#brief = brief;
     this.#timer = setInterval(() => this.#heartbeat(), 1000);
     this.#timer.unref();
   }
 
   take(event: FleetEvent): void {
     this.#state.take(event);
-    this.#say(eventLines(event, this.#verbose), Number.POSITIVE_INFINITY);
+    this.#say(eventLines(event, this.#verbose, this.#brief), Number.POSITIVE_INFINITY);
   }
 
   stop(): void {

@@ -12,6 +12,8 @@ export interface ProgressOptions {
   columns?: number;
   /** 0 (default): what matters; 1: every task; 2: every line that a step prints (plain mode) */
   verbose?: number;
+  /** a report that tells every error follows, so that plain lines name its code alone */
+  brief?: boolean;
 }
 
 export interface Progress {
@@ -24,7 +26,7 @@ export interface Progress {
 
 /** Shows a run's events on a stream: redrawn on a terminal, else one line an event. */
 export function createProgress(options: ProgressOptions): Progress {
-  const { stream, mode = 'auto', columns, verbose = 0 } = options;
+  const { stream, mode = 'auto', columns, verbose = 0, brief = false } = options;
   const paint = createPaint(wantsColour(stream));
   const live = mode === 'live' || (mode === 'auto' && canRedraw(stream));
   if (live) {
@@ -35,7 +37,7 @@ export function createProgress(options: ProgressOptions): Progress {
       suspend: (work) => display.suspend(work),
     };
   }
-  const printer = new PlainProgress((text) => stream.write(text), paint, verbose);
+  const printer = new PlainProgress((text) => stream.write(text), paint, verbose, brief);
   let stopped = false;
   return {
     sink: (event) => {

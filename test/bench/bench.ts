@@ -3,7 +3,6 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 import { cli } from '../hosts/harness/cli.ts';
 import { createFleet, type Fleet } from '../hosts/harness/fleet.ts';
 import { drawTable } from '../kernel/table.ts';
@@ -12,16 +11,8 @@ import { blkfleetPass, type Pass, type RunPass, sshPass } from './measure.ts';
 const playbook = fileURLToPath(new URL('playbook.yaml', import.meta.url));
 const say = (line: string) => console.error(`   ${line}`);
 
-/** `npm run bench [-- --hosts N] [--rounds N]`: returns 0 when all targets are met, else 1. */
-export async function main(args: readonly string[]): Promise<number> {
-  const { values } = parseArgs({
-    args: [...args],
-    options: { hosts: { type: 'string', default: '50' }, rounds: { type: 'string', default: '5' } },
-  });
-  const count = Number(values.hosts);
-  const rounds = Number(values.rounds);
-  if (!(count >= 1 && count <= 1000 && rounds >= 1))
-    throw new Error('--hosts is 1 to 1000, --rounds at least 1');
+/** Runs the benchmark: returns 0 when all targets are met, else 1. */
+export async function main({ hosts: count, rounds }: { hosts: number; rounds: number }): Promise<number> {
   const folder = mkdtempSync(join(tmpdir(), 'blkfleet-bench-'));
   try {
     const layer = await convergedLayer(folder);

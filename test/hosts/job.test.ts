@@ -80,6 +80,59 @@ describe('following a job', () => {
   });
 });
 
+describe('a job of a run that was killed, which two others wait for', () => {
+  const nothing = { name: 'here', groups: [], vars: {}, connection: {} };
+  /** What a run says of the job that it finds. */
+  const collect = async (transport: MountHost['transport'], runId: string) => {
+    const told: string[] = [];
+    const { report } = await runFleet({
+      command: 'apply',
+      runId,
+      plays: [
+        { name: 'p', index: 0, hosts: ['here'], serial: [], maxFailPercentage: 100, declarations: () => [] },
+      ],
+      hosts: new Map([['here', nothing]]),
+      kinds: new Map(),
+      transport,
+      sink: (event) => void (event.type === 'warning' && told.push(event.message)),
+      signal: new AbortController().signal,
+    });
+    expect(report.hosts[0]!.error).toBeNull();
+    return told.at(-1);
+  };
+  const meta = JSON.stringify({ version: 1, mark, steps: [['t', 's']] });
+
+  it('is told as it ended by the one whom the other left no result', async () => {
+    host = await createMountHost();
+    const left = host.run(launchScript({ id: 'one', mark, meta, steps: [step('sleep 3')] }));
+    await expect.poll(() => host!.exec(['sh', '-c', `ls ${jobs}/one/meta 2>/dev/null || :`])).not.toBe('');
+    const { transport } = host;
+    // The other run reads the result and removes the job at once: here it is gone as soon as its log has ended.
+    const late = {
+      ...transport,
+      connect: async (...args: Parameters<typeof transport.connect>) => {
+        const connection = await transport.connect(...args);
+        const run: typeof connection.run = (request) =>
+          connection.run({
+            ...request,
+            onFrame: request.onFrame && ((frame) => request.onFrame!(frame)),
+            body: [...request.body].map((part) =>
+              typeof part === 'string' ? part.replace('bf_e log 0', 'rm -rf "$job"; bf_e log 0') : part,
+            ),
+          });
+        return { ...connection, alive: true, run };
+      },
+    };
+    expect(await collect(late, 'second')).toBe('collected job one of an earlier run: ok');
+    await left;
+  });
+
+  it('and that is gone before its log could be followed was collected', async () => {
+    host = await createMountHost();
+    expect(text((await host.run([followScript('one')])).frames, 'result')).toBe('gone\n');
+  });
+});
+
 it('many workstations at once: every run ends well, no two jobs at the same time', async () => {
   host = await createMountHost();
   const { transport } = host;

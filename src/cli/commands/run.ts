@@ -17,6 +17,7 @@ import { kinds } from '../../resources/index.ts';
 import { createTransport } from '../../transport/index.ts';
 import { printAudit } from '../../ui/audit-printer.ts';
 import { confirm } from '../../ui/confirm.ts';
+import { printFacts } from '../../ui/facts-printer.ts';
 import { wantsColour } from '../../ui/paint.ts';
 import { printPlan } from '../../ui/plan-printer.ts';
 import { createProgress } from '../../ui/progress.ts';
@@ -85,7 +86,11 @@ async function execute(
   const hostKeys = oneOf('--host-keys', flags.hostKeys, ['strict', 'accept-new'] as const);
   await checkFiles(flags, hostKeys);
   const password = await becomePassword(flags);
-  const progress = createProgress({ stream: process.stderr, verbose: flags.verbose });
+  const progress = createProgress({
+    stream: process.stderr,
+    verbose: flags.verbose,
+    brief: tellsPeople(command, flags, format),
+  });
   const interrupt = new AbortController();
   // Every host listens while something runs there.
   setMaxListeners(0, interrupt.signal);
@@ -165,6 +170,11 @@ async function checkReadable(flag: string, file: string, mayLack = false): Promi
   }
 }
 
+/** Whether people read the report of a run, beside its progress. */
+function tellsPeople(command: Verb, flags: RunFlags, format: Format): boolean {
+  return flags.output === undefined && (format === 'table' || command !== 'facts');
+}
+
 /** The result goes to stdout, or to --output; beside JSON people read it on stderr. */
 async function tell(report: RunReport, flags: RunFlags, format: Format): Promise<void> {
   const machine = format !== 'table';
@@ -175,11 +185,13 @@ async function tell(report: RunReport, flags: RunFlags, format: Format): Promise
       ? printAudit(report, page)
       : report.command === 'plan'
         ? printPlan(report.hosts, page)
-        : printSummary(report, page);
+        : report.command === 'facts'
+          ? printFacts(report, page)
+          : printSummary(report, page);
   const document = format === 'json' ? toJson(report) : format === 'junit' ? toJunit(report) : text;
   if (flags.output !== undefined) await writeReport(flags.output, document);
   else process.stdout.write(document);
-  if (machine && flags.output === undefined && report.command !== 'facts') process.stderr.write(text);
+  if (machine && tellsPeople(report.command as Verb, flags, format)) process.stderr.write(text);
 }
 
 /** The exit code of a run, by the table of exit-code.ts: failures first, then unreachable, then pending. */

@@ -5,13 +5,14 @@ import { type Diagnostic, FleetError } from '../../lib/errors.ts';
 import { tryBind } from '../../playbook/bind.ts';
 import { Findings } from '../../playbook/findings.ts';
 import { readPlaybook } from '../../playbook/load.ts';
+import { jsonText } from '../../report/json.ts';
 import { wantsColour } from '../../ui/paint.ts';
 import { EXIT } from '../exit-code.ts';
 
-/** `blkfleet validate PLAYBOOK… [-i INVENTORY]`: returns an exit code. @throws FleetError with every finding */
+/** `blkfleet validate PLAYBOOK… [-i INVENTORY] [--json]`: returns an exit code. @throws FleetError with every finding */
 export async function validateCommand(
   playbooks: readonly string[],
-  options: { inventory?: string | undefined },
+  options: { inventory?: string | undefined; json?: boolean | undefined },
 ): Promise<number> {
   const findings: Diagnostic[] = [];
   const inventory =
@@ -37,12 +38,29 @@ export async function validateCommand(
     const on = hosts === undefined ? '' : ` for ${count(hosts, 'host')}`;
     lines.push(`${path}: ok, ${count(plays.length, 'play')} with ${count(tasks, 'task')}${on}`);
   }
+  if (options.json) return tellJson(findings, warnings);
   warn(warnings);
   if (findings.length > 0) throw new FleetError(findings);
   process.stdout.write(`${lines.join('\n')}\n`);
   if (inventory === undefined)
     process.stderr.write('variables and hosts of an inventory are checked too with -i\n');
   return EXIT.ok;
+}
+
+/** `{ command, ok, errors, warnings }`, each finding as `{ code, message, hint, at: { file, line, col }, host, task }`. */
+function tellJson(errors: readonly Diagnostic[], warnings: readonly Diagnostic[]): number {
+  const told = (list: readonly Diagnostic[]) =>
+    list.map(({ code, message, hint = null, at = null, host = null, task = null }) => ({
+      ...{ code, message, hint, at, host, task },
+    }));
+  const document = {
+    command: 'validate',
+    ok: errors.length === 0,
+    errors: told(errors),
+    warnings: told(warnings),
+  };
+  process.stdout.write(jsonText(document));
+  return errors.length === 0 ? EXIT.ok : EXIT.usage;
 }
 
 /** Tells warnings on stderr, each with its place. */

@@ -34,6 +34,27 @@ describe('validate', () => {
     expect(output.status, output.stderr).toBe(0);
   });
 
+  it('--json is one document: what is wrong and where, and what is worth a warning', slow, async () => {
+    const path = join(folder, 'wrong.yaml');
+    writeFileSync(
+      path,
+      '- hosts: all\n  tasks: [{ command: { argv: [ls, "|", wc] } }]\n- hosts: all\n  taks: []\n',
+    );
+    const wrong = await cli.run(['validate', path, '--json']);
+    expect(wrong).toMatchObject({ status: 64, stderr: '' });
+    expect(JSON.parse(wrong.stdout)).toMatchObject({
+      command: 'validate',
+      ok: false,
+      errors: [
+        { code: 'E_UNKNOWN_KEY', at: { file: path, line: 4, col: 3 }, hint: expect.any(String), host: null },
+      ],
+      warnings: [{ at: { file: path, line: 2, col: 35 } }],
+    });
+    const right = await cli.run(['validate', 'playbooks/site.yaml', '--json']);
+    expect(right).toMatchObject({ status: 0, stderr: '' });
+    expect(JSON.parse(right.stdout)).toEqual({ command: 'validate', ok: true, errors: [], warnings: [] });
+  });
+
   it('a path with blanks and other letters is shown as it is', slow, async () => {
     const path = join(folder, 'my playbook.yaml');
     writeFileSync(path, '- hosts: all\n  taks: []\n');
@@ -182,6 +203,13 @@ describe('what flags name is looked at before any host is contacted', () => {
       expect(output.stderr).toContain('error[E_FILE]');
       expect(output.stderr).not.toContain('hv01');
     }
+  });
+
+  it('a password file that can not be read is named with its flag, and why', slow, async () => {
+    const { stderr } = await facts('--become-password-file', '/nonexistent/pw');
+    expect(stderr).toContain('--become-password-file /nonexistent/pw: it does not exist');
+    const { stderr: other } = await facts('--become-password-file', folder);
+    expect(other).toContain(`--become-password-file ${folder}: `);
   });
 
   it('passwords that can be none', slow, async () => {

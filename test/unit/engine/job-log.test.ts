@@ -73,6 +73,17 @@ describe('the log of a job', () => {
     });
   });
 
+  it("tells that of another run's job, whose mark is in its meta", () => {
+    const log = `${control('start 0')}out\n${control('end 0 0')}${control('done ok')}`;
+    const results = [JSON.stringify({ version: 1, mark }), '', '{"mark":"."}', 'no JSON'].map((meta) => {
+      const reader = new JobLogReader(null, { started() {}, ended() {}, line() {} });
+      reader.learn(Buffer.from(meta));
+      reader.push(Buffer.from(log));
+      return reader.result.status;
+    });
+    expect(results).toEqual(['ok', 'cut', 'cut', 'cut']);
+  });
+
   it('keeps the last 20 lines of a step', () => {
     const lines = Array.from({ length: 50 }, (_, i) => `l${i}`);
     const end = read([`${control('start 0')}${lines.join('\n')}\n${control('end 0 1')}`]).events.at(-1)!;
@@ -101,6 +112,7 @@ describe('a result file', () => {
     ['busy\n', 'busy', []],
     ['', 'cut', []],
     ['cut\n0 0\n', 'cut', [[0, '0']]],
+    ['gone\n', 'gone', []],
     ['\0\0\0\n', 'cut', []],
     ['ok\nnonsense\n-1 0\n0 99999\n', 'ok', []],
   ])('%j', (text, status, steps) => {

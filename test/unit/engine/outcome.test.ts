@@ -38,8 +38,16 @@ it.each([
   ['cut\n0 0\n1 0\n', [['changed'], ['failed', 'E_STEP'], ['pending']]],
   ['cut\n', [['failed', 'E_STEP'], ['pending'], ['pending']]],
   ['cut\n0 0\n1 0\n2 0\n3 0\n', [['changed'], ['changed'], ['changed']]],
+  // Collected by another run: the probe that follows judges.
+  ['gone\n', [['changed'], ['changed'], ['changed']]],
 ])('%j', (result, expected) => {
   expect(outcomes(result)).toEqual(expected);
+});
+
+it('what no probe can tell is a failure where another run took the result away', () => {
+  const task = { ...first, verdict: { status: 'change' as const, changes: [], unpredictable: true } };
+  const report = taskOutcome('hv1', task, [{ task, step }], parseResult(Buffer.from('gone\n')), new Map());
+  expect(report).toMatchObject({ status: 'failed', error: { code: 'E_STEP' } });
 });
 
 it('an applied task of which the rest must wait is pending, not changed', () => {

@@ -260,3 +260,13 @@ it('500 hosts × 20 tasks are bound in a moment; what is equal is one object', a
   expect(play!.declarations('hv500')[1]!.input.desired).toMatchObject({ content: 'hv500\n' });
   expect((user + system) / 1e6).toBeLessThan(5);
 });
+
+it('a loop without items hides no name that is undefined', async () => {
+  const task = (more: string) =>
+    `- hosts: all\n  tasks:\n    - { loop: [], ${more} file: { path: "/{{ zork }}/{{ item }}", content: "{{ b | default: 1 }}" } }\n`;
+  expect(await findingsOf(bench.bind(task('')))).toEqual(['E_UNDEFINED_VARIABLE 3:39 hv01']);
+  const guarded = task(`when: '"zork" in vars',`);
+  expect(await findingsOf(bench.bind(guarded))).toEqual([]);
+  const inventory = 'all: { hosts: { hv01: { zork: x, none: [] } } }';
+  expect(await findingsOf(bench.bind(task('').replace('[]', '"{{ none }}"'), { inventory }))).toEqual([]);
+});
