@@ -3,6 +3,7 @@ import { planDevice } from './plan.ts';
 import { parseDevice, probeDevices, type Qcow2DeviceState } from './probe.ts';
 import { type Qcow2DeviceDesired, qcow2DeviceSchema } from './schema.ts';
 import { deviceSteps } from './steps.ts';
+import { deviceClaims, qcow2DeviceExample, qcow2DeviceHabits } from './words.ts';
 
 /** A QCOW2 image attached as a block device by dm_qcow2, now and at boot. */
 export const qcow2Device = defineKind<Qcow2DeviceDesired, Qcow2DeviceState>({
@@ -10,6 +11,9 @@ export const qcow2Device = defineKind<Qcow2DeviceDesired, Qcow2DeviceState>({
   summary:
     'Attaches a QCOW2 image as the block device /dev/mapper/NAME, now and at boot, and never detaches one in use',
   schema: qcow2DeviceSchema,
+  example: qcow2DeviceExample,
+  habits: qcow2DeviceHabits,
+  claims: deviceClaims,
   probe: probeDevices,
   parse: parseDevice,
   plan: planDevice,
