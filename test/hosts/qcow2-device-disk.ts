@@ -20,14 +20,16 @@ export function qcow2Disk(): Promise<BootDisk> {
     prepare: async ({ upper }) => {
       const names = ['dmsetup', 'libdevmapper1.02.1'];
       const debs = await fetchPackages({ suite: 'bookworm', names }, log);
-      for (const { file } of debs) execFileSync('dpkg-deb', ['-x', file, upper]);
       const made = join(upper, 'made');
       mkdirSync(join(made, 'srv/images'), { recursive: true });
+      // Not into the root itself, whose /lib and /sbin are links.
+      for (const { file } of debs) execFileSync('dpkg-deb', ['-x', file, join(made, 'debs')]);
       mkdirSync(join(made, 'srv/bases'));
       copySource(dmQcow2, join(made, 'source'));
       makeImages(made);
     },
-    make: `make -s -j2 -C "/lib/modules/\${modules##*/}/build" M=/made/source modules
+    make: `for folder in lib sbin usr; do cp -a /made/debs/$folder/. /$folder/; done
+make -s -j2 -C "/lib/modules/\${modules##*/}/build" M=/made/source modules
 cp /made/source/dm_qcow2.ko "$modules/updates/dkms/"
 make -s -C /made/source/tool install STATIC=1 CFLAGS=-O1 O=/made/tool DESTDIR=/out
 cp -a /made/srv /out/`,
