@@ -18,7 +18,7 @@ export function qcow2Disk(): Promise<BootDisk> {
     modules: ['dm_mod'],
     programs: ['cmp', 'dd', 'dmsetup'],
     prepare: async ({ upper }) => {
-      const names = ['dmsetup', 'libdevmapper1.02.1'];
+      const names = ['dmsetup', 'libdevmapper1.02.1', 'libc6-dev', 'linux-libc-dev'];
       const debs = await fetchPackages({ suite: 'bookworm', names }, log);
       const made = join(upper, 'made');
       mkdirSync(join(made, 'srv/images'), { recursive: true });
