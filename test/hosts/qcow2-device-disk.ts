@@ -1,9 +1,8 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fetchPackages } from '../../src/lab/debian/package.ts';
-import { kernelLines } from '../kernel/lines.ts';
-import { prepareModule } from '../kernel/prepare.ts';
+import { copySource } from '../kernel/build.ts';
 import { dmQcow2 } from '../kernel/qcow2-guest.ts';
 import { type BootDisk, bootDisk } from './boot-disk.ts';
 
@@ -19,20 +18,20 @@ export function qcow2Disk(): Promise<BootDisk> {
     modules: ['dm_mod'],
     programs: ['cmp', 'dd', 'dmsetup'],
     prepare: async ({ upper }) => {
-      const line = kernelLines.find(({ line }) => line === '6.1')!;
-      const { built } = await prepareModule(dmQcow2, line, log);
-      const debs = await fetchPackages({ suite: line.suite, names: ['dmsetup', 'libdevmapper1.02.1'] }, log);
-      for (const { file } of debs) execFileSync('dpkg-deb', ['-x', file, upper]);
+      const names = ['dmsetup', 'libdevmapper1.02.1', 'libc6-dev', 'linux-libc-dev'];
+      const debs = await fetchPackages({ suite: 'bookworm', names }, log);
       const made = join(upper, 'made');
       mkdirSync(join(made, 'srv/images'), { recursive: true });
+      // Not into the root itself, whose /lib and /sbin are links.
+      for (const { file } of debs) execFileSync('dpkg-deb', ['-x', file, join(made, 'debs')]);
       mkdirSync(join(made, 'srv/bases'));
-      writeFileSync(join(made, 'dm_qcow2.ko'), built.module);
-      writeFileSync(join(made, 'blkfleet-qcow2'), built.programs.get('blkfleet-qcow2')!, { mode: 0o755 });
+      copySource(dmQcow2, join(made, 'source'));
       makeImages(made);
     },
-    make: `cp /made/dm_qcow2.ko "$modules/updates/dkms/"
-mkdir -p /out/usr/local/sbin
-cp /made/blkfleet-qcow2 /out/usr/local/sbin/
+    make: `for folder in lib sbin usr; do cp -a /made/debs/$folder/. /$folder/; done
+make -s -j2 -C "/lib/modules/\${modules##*/}/build" M=/made/source modules
+cp /made/source/dm_qcow2.ko "$modules/updates/dkms/"
+make -s -C /made/source/tool install STATIC=1 CFLAGS=-O1 O=/made/tool DESTDIR=/out
 cp -a /made/srv /out/`,
   });
 }
