@@ -116,6 +116,8 @@ int qcow2_image_load(struct qcow2_image *image, bool write, bool is_last, u64 *l
 {
 	int error;
 
+	if (qcow2_file_is_swap(&image->file) || (image->has_data_file && qcow2_file_is_swap(&image->data_file)))
+		return refuse(reason, "the file is swapped to", -ETXTBSY);
 	if (image->is_raw && write)
 		return refuse(reason, "a raw image can be read only", -EROFS);
 	if (image->is_raw) {

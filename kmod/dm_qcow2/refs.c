@@ -4,7 +4,11 @@
  * down after nothing durable refers to it any more.
  */
 #include "format/refcount.h"
+#include "overlap.h"
 #include "space.h"
+
+/* Slices of counts that are searched without a break. */
+#define QCOW2_SEARCH_SLICES 64
 
 /* Counts that a slice of a block has. */
 static u32 counts_in_slice(const struct qcow2_writer *writer)
@@ -69,29 +73,42 @@ static void take_counts(struct qcow2_writer *writer, struct qcow2_slice *slice, 
 	qcow2_cache_changed(&writer->target->cache, slice, QCOW2_REFCOUNTS);
 }
 
+/* Free clusters from the hint on. Return: how many; 0: searched long enough for now; or a negative errno. */
+static int find_free(struct qcow2_writer *writer, u32 wanted, u64 *first, struct qcow2_slice **slice)
+{
+	u32 per_slice = counts_in_slice(writer);
+	unsigned int turn;
+
+	for (turn = 0; turn < QCOW2_SEARCH_SLICES; turn++) {
+		int ret;
+
+		if (writer->hint >= 1ULL << (56 - qcow2_cluster_bits_of(writer)))
+			return -EFBIG;
+		if (!qcow2_reftable_has_block(writer, writer->hint)) {
+			ret = qcow2_reftable_make_block(writer, writer->hint);
+			if (ret)
+				return ret;
+			continue;
+		}
+		ret = find_in_slice(writer, wanted, first, slice);
+		if (ret)
+			return ret;
+		writer->hint = round_down(writer->hint, per_slice) + per_slice;
+	}
+	return 0;
+}
+
+/* Return: 0, also with nothing got when the search has to go on; or a negative errno. */
 static int alloc(struct qcow2_writer *writer, u32 wanted, u64 *at, u32 *got, bool *fresh)
 {
 	u32 bits = qcow2_cluster_bits_of(writer);
 	struct qcow2_slice *slice;
 	u64 first = 0, end;
-	int nr, error;
+	int nr = find_free(writer, wanted, &first, &slice);
+	int error;
 
-	for (;;) {
-		if (writer->hint >= 1ULL << (56 - bits))
-			return -EFBIG;
-		if (!qcow2_reftable_has_block(writer, writer->hint)) {
-			error = qcow2_reftable_make_block(writer, writer->hint);
-			if (error)
-				return error;
-			continue;
-		}
-		nr = find_in_slice(writer, wanted, &first, &slice);
-		if (nr)
-			break;
-		writer->hint = round_down(writer->hint, counts_in_slice(writer)) + counts_in_slice(writer);
-		cond_resched();
-	}
-	if (nr < 0)
+	*got = 0;
+	if (nr <= 0)
 		return nr;
 	end = (first + nr) << bits;
 	if (qcow2_place_is_in_use(writer, first << bits, (u64)nr << bits))
@@ -106,7 +123,7 @@ static int alloc(struct qcow2_writer *writer, u32 wanted, u64 *at, u32 *got, boo
 	*at = first << bits;
 	*got = nr;
 	*fresh = *at >= writer->fresh;
-	writer->fresh = max(writer->fresh, end);
+	WRITE_ONCE(writer->fresh, max(writer->fresh, end));
 	writer->hint = first + nr;
 	atomic64_add(nr, &writer->allocated);
 	return 0;
@@ -116,9 +133,13 @@ int qcow2_refs_alloc(struct qcow2_writer *writer, u32 wanted, u64 *at, u32 *got,
 {
 	int error;
 
-	mutex_lock(&writer->refs_lock);
-	error = READ_ONCE(writer->failed) ? -EIO : alloc(writer, wanted, at, got, fresh);
-	mutex_unlock(&writer->refs_lock);
+	do {
+		mutex_lock(&writer->refs_lock);
+		error = READ_ONCE(writer->failed) ? -EIO : alloc(writer, wanted, at, got, fresh);
+		mutex_unlock(&writer->refs_lock);
+		/* In a large file that is full others shall have the lock meanwhile. */
+		cond_resched();
+	} while (!error && !*got);
 	return error;
 }
 

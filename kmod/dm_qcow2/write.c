@@ -7,6 +7,7 @@
 #include <linux/uio.h>
 
 #include "change.h"
+#include "overlap.h"
 #include "request.h"
 
 /* Bytes of clusters that are allocated at once. */
@@ -320,9 +321,9 @@ int qcow2_write_range(struct qcow2_request *request, u64 end, bool wait)
 		return error;
 	if (extent.kind != QCOW2_DATA || !extent.copied)
 		return wait ? write_fresh(request, end) : -EAGAIN;
-	if (!qcow2_place_is_data(writer, extent.host, extent.bytes))
-		return qcow2_writer_corrupt(writer, "an L2 entry points at metadata or behind the file's end");
-	error = write_in_place(request, &extent, wait);
+	error = qcow2_place_check(writer, extent.host, extent.bytes, wait);
+	if (!error)
+		error = write_in_place(request, &extent, wait);
 	if (!error)
 		request->done += extent.bytes;
 	return error;

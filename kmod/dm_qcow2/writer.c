@@ -3,7 +3,7 @@
 #include <linux/device-mapper.h>
 #include <linux/slab.h>
 
-#include "writer.h"
+#include "overlap.h"
 
 void qcow2_writer_fail(struct qcow2_writer *writer, const char *what, int error)
 {
@@ -145,6 +145,7 @@ void qcow2_writer_exit(struct qcow2_target *target)
 	kvfree(writer->frees.list);
 	kvfree(writer->freeing.list);
 	kvfree(writer->reftable);
+	qcow2_overlap_free(writer);
 	bitmap_free(writer->l1_dirty);
 	kvfree(writer);
 	target->writer = NULL;

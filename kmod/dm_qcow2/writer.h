@@ -34,14 +34,15 @@ struct qcow2_spare_buffer {
 	struct qcow2_buffer buffer;
 };
 
-/* Clusters of the file, in bytes, that lose a reference once nothing durable leads to them. */
-struct qcow2_free {
+/* An extent of the file. */
+struct qcow2_place {
 	u64 at;
 	u64 bytes;
 };
 
+/* Clusters that lose a reference once nothing durable leads to them. */
 struct qcow2_frees {
-	struct qcow2_free *list;
+	struct qcow2_place *list;
 	unsigned int nr;
 };
 
@@ -62,6 +63,13 @@ struct qcow2_writer {
 	/* Up to here the file has its space. */
 	u64 space;
 	bool no_fallocate;
+
+	/* Where snapshots have their tables, in order: constant while the device runs. overlap.c. */
+	struct qcow2_place *places;
+	u32 nr_places;
+	/* Where L2 tables and refcount blocks may be; bits are set only. */
+	unsigned long *filter;
+	u32 filter_order;
 
 	/* Guards changes of the L1 table and l1_dirty; taken before refs_lock. */
 	struct mutex l1_lock;
@@ -143,9 +151,6 @@ int qcow2_refs_alloc(struct qcow2_writer *writer, u32 wanted, u64 *at, u32 *got,
 int qcow2_refs_drop(struct qcow2_writer *writer, u64 at, u64 bytes);
 
 /* space.c */
-
-/* Whether an extent of the file is where the header, L1 table, refcount table or snapshot table is known to be. */
-bool qcow2_place_is_table(const struct qcow2_writer *writer, u64 at, u64 bytes);
 
 /* Gives space behind the last cluster in use back to the file system. Nothing is in flight. */
 void qcow2_space_trim(struct qcow2_writer *writer);

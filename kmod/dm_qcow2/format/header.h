@@ -76,6 +76,9 @@ struct qcow2_header {
 	/* From extensions; bytes is 0 without. */
 	struct qcow2_span backing_format;
 	struct qcow2_span data_file_name;
+	/* The directory of bitmaps; bytes is 0 without. */
+	u64 bitmaps_at;
+	u64 bitmaps_bytes;
 };
 
 /**
@@ -88,6 +91,9 @@ struct qcow2_header {
  * Return: 0; -EINVAL for what no image may hold; -EOPNOTSUPP for what is valid and can not be done here.
  */
 int qcow2_parse_header(const u8 *start, size_t bytes, struct qcow2_header *header, const char **reason);
+
+/* Whether a table may be at an offset: on a cluster's start, behind the header, its end not behind what a file can have. */
+bool qcow2_table_fits(const struct qcow2_header *header, u64 at, u64 bytes);
 
 static inline u64 qcow2_cluster_bytes(const struct qcow2_header *header)
 {

@@ -252,6 +252,35 @@ static void restart(const u8 *data, u64 size)
 	resume();
 }
 
+/* A device that failed is read only from then on, also when it is resumed: it shows what is in the file, and leaves that. */
+static void resume_failed(void)
+{
+	struct qcow2_target *target = &run.device.target;
+	static struct emulated other;
+	const char *reason;
+	unsigned int before;
+	u8 *is, *has;
+
+	if (!target->writer->failed)
+		return;
+	qcow2_target_suspend(target);
+	before = now();
+	is = malloc(run.size);
+	has = malloc(run.size);
+	if (qcow2_target_resume(target) || !target->writer->failed ||
+	    emulate_request(&run.device, QCOW2_OP_READ, false, 0, run.size, is) ||
+	    emulate_open(&other, run.disks, run.nr, run.is_raw, false, &reason) ||
+	    emulate_request(&other, QCOW2_OP_READ, false, 0, run.size, has) || memcmp(is, has, run.size) ||
+	    !emulate_request(&run.device, QCOW2_OP_WRITE, false, 0, 512, is) || !emulate_flush(&run.device) ||
+	    now() != before) {
+		fprintf(stderr, "a failed device is not as it has to be when it is resumed\n");
+		exit(1);
+	}
+	emulate_close(&other, true);
+	free(is);
+	free(has);
+}
+
 /* Writes and syncs fail from some time on, or a single one does; with no loss of power, and with one. */
 static void fail(unsigned int operations)
 {
@@ -269,6 +298,7 @@ static void fail(unsigned int operations)
 	emulate_flush(&run.device);
 	run.disks[0]->fail_after = draw(2) ? -1 : run.disks[0]->fail_after;
 	emulate_flush(&run.device);
+	resume_failed();
 	emulate_close(&run.device, true);
 	check_image(run.disks[0], true, "after a failure");
 	check_content(run.disks[0], now());

@@ -126,6 +126,11 @@ void disk_log(struct disk *disk)
 	memcpy(disk->base, disk->data, disk->size);
 }
 
+bool disk_is_synced(const struct disk *disk)
+{
+	return !disk->nr_events || disk->events[disk->nr_events - 1].kind == EVENT_SYNC;
+}
+
 static u64 next_random(u64 *state)
 {
 	*state = *state * 6364136223846793005ULL + 1442695040888963407ULL;
@@ -218,13 +223,19 @@ ssize_t qcow2_file_move(const struct qcow2_file *file, bool write, bool direct, 
 	return bytes;
 }
 
-long qcow2_file_read(const struct qcow2_file *file, const struct bio_vec *vecs, u32 bytes, u64 at)
+bool qcow2_file_is_swap(const struct qcow2_file *file)
 {
-	struct iov_iter iter = { (u8 *)vecs->bv_page, bytes };
+	return false;
+}
+
+long qcow2_file_read_into(const struct qcow2_file *file, const struct bio_vec *vecs, u32 skip, u32 bytes, u64 at)
+{
+	u8 *memory = (u8 *)vecs->bv_page + skip;
+	struct iov_iter iter = { memory, bytes };
 	long ret = qcow2_file_move(file, false, false, &iter, at);
 
 	if (ret >= 0)
-		memset((u8 *)vecs->bv_page + ret, 0, bytes - ret);
+		memset(memory + ret, 0, bytes - ret);
 	return ret;
 }
 

@@ -32,6 +32,9 @@ void disk_free(struct disk *disk);
 /* Begins to remember. */
 void disk_log(struct disk *disk);
 
+/* Whether the last that happened was a sync, as far as the disk remembers. */
+bool disk_is_synced(const struct disk *disk);
+
 /**
  * disk_crash() - the disk after a loss of power
  * @events: how many of those that were logged had happened

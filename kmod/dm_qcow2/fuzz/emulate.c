@@ -161,6 +161,14 @@ void qcow2_part_start(struct qcow2_request *request, const struct qcow2_file *fi
 
 void qcow2_requests_end(struct list_head *requests, int error)
 {
+	struct qcow2_request *request, *next;
+
+	list_for_each_entry_safe(request, next, requests, in_list) {
+		/* Not before the sync, and not only after what comes behind it. */
+		fuzz_assert(error || disk_is_synced(request->target->images[0].file.file->disk));
+		request->status = error ? BLK_STS_IOERR : BLK_STS_OK;
+		request->done = 1;
+	}
 }
 
 static int next_piece(struct qcow2_request *request, bool wait)
@@ -204,9 +212,12 @@ int emulate_request(struct emulated *device, enum qcow2_op op, bool unmap, u64 a
 
 int emulate_flush(struct emulated *device)
 {
-	fuzz_queue_work(&device->target.writer->commit);
+	struct qcow2_request request = { .target = &device->target, .op = QCOW2_OP_FLUSH };
+
+	qcow2_commit_add(device->target.writer, &request.in_list);
 	fuzz_run_work();
-	return device->target.writer->failed ? -EIO : 0;
+	fuzz_assert(request.done);
+	return request.status ? -EIO : 0;
 }
 
 int emulate_open(struct emulated *device, struct disk **disks, unsigned int nr, bool is_raw, bool write,

@@ -55,7 +55,8 @@ typedef unsigned int status_type_t;
 #define WRITE_ONCE(x, value) (*(volatile typeof(x) *)&(x) = (value))
 #define cmpxchg(pointer, old, new) ({ typeof(*(pointer)) old_ = *(pointer); if (old_ == (old)) *(pointer) = (new); old_; })
 #define is_power_of_2(n) ((n) && !((n) & ((n) - 1)))
-#define ilog2(n) (31 - __builtin_clz(n))
+#define ilog2(n) (63 - __builtin_clzll(n))
+#define sort(base, nr, size, compare, swapping) qsort(base, nr, size, compare)
 #define smp_mb() ((void)0)
 #define smp_rmb() ((void)0)
 #define smp_mb__after_atomic() ((void)0)
@@ -202,9 +203,12 @@ static inline void hlist_del(struct hlist_node *node)
 #define hlist_for_each_entry(at, head, member)						\
 	for (at = hlist_entry_safe_((head)->first, typeof(*at), member); at;		\
 	     at = hlist_entry_safe_(at->member.next, typeof(*at), member))
-#define hash_64(value, bits) ((u32)((u64)(value) * 0x61C8864680B583EBULL >> (64 - (bits))))
+#define GOLDEN_RATIO_64 0x61C8864680B583EBULL
+#define hash_64(value, bits) ((u32)((u64)(value) * GOLDEN_RATIO_64 >> (64 - (bits))))
 
 /* Bits. */
+#define BITS_TO_LONGS(bits) (((bits) + 63) / 64)
+#define set_bit(bit, map) __set_bit(bit, map)
 #define __set_bit(bit, map) ((map)[(bit) / 64] |= 1UL << ((bit) % 64))
 #define __clear_bit(bit, map) ((map)[(bit) / 64] &= ~(1UL << ((bit) % 64)))
 #define clear_bit_unlock(bit, map) __clear_bit(bit, map)
