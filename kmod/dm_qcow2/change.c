@@ -49,12 +49,15 @@ int qcow2_change_look(const struct qcow2_change *change, u32 index, struct qcow2
 		return qcow2_writer_corrupt(change->writer, "a compressed cluster lies in metadata");
 	if (cluster->kind == QCOW2_PACKED || !cluster->has_host)
 		return 0;
-	return qcow2_place_check(change->writer, cluster->host, host_bytes(change, cluster), true);
+	return qcow2_place_check(change->writer, (change->first + index) << header_of(change)->cluster_bits, cluster->host,
+				 host_bytes(change, cluster), true);
 }
 
 /* Where an entry and the one that takes its place have the same cluster of the file, it stays in use. */
 static void free_old(struct qcow2_change *change, const struct qcow2_cluster *old, u64 entry)
 {
+	if (change->writer->top->has_data_file)
+		return;
 	if (old->kind != QCOW2_PACKED && (!old->has_host || old->host == (entry & QCOW2_OFFSET_MASK)))
 		return;
 	qcow2_commit_free(change->writer, old->host, host_bytes(change, old));

@@ -23,7 +23,9 @@
 
 static int sync_file(struct qcow2_writer *writer)
 {
-	return vfs_fsync(writer->top->file.file, 1);
+	int error = writer->top->has_data_file ? vfs_fsync(writer->data->file, 1) : 0;
+
+	return error ? error : vfs_fsync(writer->top->file.file, 1);
 }
 
 /* Slices as they are now; their content changes while the copies are written. */
@@ -80,8 +82,7 @@ static int write_refcounts(struct qcow2_writer *writer)
 	return error;
 }
 
-/* After it, all counts and data written before are durable. */
-static int sync_refcounts(struct qcow2_writer *writer)
+int qcow2_commit_counts(struct qcow2_writer *writer)
 {
 	int error = write_refcounts(writer);
 
@@ -121,7 +122,7 @@ static int commit_l1(struct qcow2_writer *writer)
 
 		if (part < 0)
 			break;
-		error = sync_refcounts(writer);
+		error = qcow2_commit_counts(writer);
 		if (!error)
 			error = qcow2_file_write(&writer->top->file, spare->buffer.vecs, writer->top->slice_bytes,
 						 writer->top->header.l1_at + (u64)part * writer->top->slice_bytes);
@@ -140,7 +141,7 @@ static int commit_l2(struct qcow2_writer *writer)
 		if (!nr)
 			break;
 		copy_slices(&writer->l2_copy, writer->slices, nr);
-		error = sync_refcounts(writer);
+		error = qcow2_commit_counts(writer);
 		if (!error)
 			error = write_slices(&writer->l2_copy, writer->slices, nr);
 		put_slices(writer, writer->slices, nr);
@@ -175,7 +176,7 @@ static int commit(struct qcow2_writer *writer)
 	/* A table that was copied or made gets its place in the L1 table last. */
 	if (!error)
 		error = commit_l1(writer);
-	return error ? error : sync_refcounts(writer);
+	return error ? error : qcow2_commit_counts(writer);
 }
 
 static int set_corrupt_bit(struct qcow2_writer *writer)
@@ -232,6 +233,10 @@ void qcow2_commit_run(struct work_struct *work)
 		error = drop_frees(writer);
 		if (error)
 			qcow2_writer_fail(writer, "references can not be dropped", error);
+	}
+	if (!error && READ_ONCE(writer->grow_to)) {
+		writer->grow_error = qcow2_grow(writer, writer->grow_to);
+		WRITE_ONCE(writer->grow_to, 0);
 	}
 	if (READ_ONCE(writer->is_corrupt) && set_corrupt_bit(writer))
 		DMERR("an image can not be marked as corrupt");

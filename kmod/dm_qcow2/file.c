@@ -42,24 +42,35 @@ bool qcow2_file_is_swap(const struct qcow2_file *file)
 	return IS_SWAPFILE(host_of(file));
 }
 
-int qcow2_file_open(struct qcow2_file *file, unsigned int fd, bool write, const char **reason)
+/* Takes a file over, also when it is refused. */
+static int take(struct qcow2_file *file, struct file *taken, bool write, const char **reason)
 {
-	int error;
+	int error = check_file(taken, write, reason);
 
-	file->file = fget(fd);
-	if (!file->file) {
-		*reason = "no such file descriptor";
-		return -EBADF;
-	}
-	error = check_file(file->file, write, reason);
+	file->file = taken;
 	if (error) {
 		qcow2_file_close(file);
 		return error;
 	}
-	file->block = file_direct_alignment(file->file);
+	file->block = file_direct_alignment(taken);
 	if (file->block > QCOW2_MAX_BLOCK || !is_power_of_2(file->block))
 		file->block = 0;
 	return 0;
+}
+
+int qcow2_file_open(struct qcow2_file *file, unsigned int fd, bool write, const char **reason)
+{
+	struct file *taken = fget(fd);
+
+	if (taken)
+		return take(file, taken, write, reason);
+	*reason = "no such file descriptor";
+	return -EBADF;
+}
+
+int qcow2_file_share(struct qcow2_file *file, const struct qcow2_file *other, bool write, const char **reason)
+{
+	return take(file, get_file(other->file), write, reason);
 }
 
 void qcow2_file_close(struct qcow2_file *file)

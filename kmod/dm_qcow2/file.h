@@ -35,6 +35,8 @@ struct qcow2_transfer {
  * Return: 0 or a negative errno. Ends with qcow2_file_close().
  */
 int qcow2_file_open(struct qcow2_file *file, unsigned int fd, bool write, const char **reason);
+/* The same for a file that another table has. */
+int qcow2_file_share(struct qcow2_file *file, const struct qcow2_file *other, bool write, const char **reason);
 void qcow2_file_close(struct qcow2_file *file);
 
 /* Size in bytes, now. */

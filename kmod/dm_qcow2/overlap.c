@@ -116,10 +116,15 @@ bool qcow2_place_is_in_use(const struct qcow2_writer *writer, u64 at, u64 bytes)
 	       (may_lead_into(writer, at, bytes) && is_led_to(writer, at, bytes));
 }
 
-int qcow2_place_check(struct qcow2_writer *writer, u64 at, u64 bytes, bool wait)
+int qcow2_place_check(struct qcow2_writer *writer, u64 guest, u64 at, u64 bytes, bool wait)
 {
-	bool is_table = qcow2_place_is_table(writer, at, bytes);
+	bool is_table;
 
+	if (writer->top->has_data_file && at == guest)
+		return 0;
+	if (writer->top->has_data_file)
+		return qcow2_writer_corrupt(writer, "an L2 entry points at another cluster's place in the data file");
+	is_table = qcow2_place_is_table(writer, at, bytes);
 	/* Space that was asked of the file system ahead is no part of the image yet. */
 	if (at + bytes > READ_ONCE(writer->fresh))
 		return qcow2_writer_corrupt(writer, "an L2 entry points behind the end of what is in use");

@@ -25,13 +25,15 @@ bool qcow2_place_is_table(const struct qcow2_writer *writer, u64 at, u64 bytes);
 bool qcow2_place_is_in_use(const struct qcow2_writer *writer, u64 at, u64 bytes);
 
 /**
- * qcow2_place_check() - whether guest clusters can be in an extent of the file
+ * qcow2_place_check() - whether clusters of the guest can be in an extent of the file that has them
+ * @guest: their offset in the disk
  * @wait: whether it may wait
  *
- * They can not be where the image's own tables are known to be, nor behind the last cluster that was ever in use.
+ * They can not be where the image's own tables are known to be, nor behind the last cluster that was ever in use. In an
+ * external data file each has its own place, since nothing counts references there.
  *
  * Return: 0; -EAGAIN: it would have to wait; -EIO: they can not, and nothing is written any more.
  */
-int qcow2_place_check(struct qcow2_writer *writer, u64 at, u64 bytes, bool wait);
+int qcow2_place_check(struct qcow2_writer *writer, u64 guest, u64 at, u64 bytes, bool wait);
 
 #endif

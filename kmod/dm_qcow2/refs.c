@@ -143,6 +143,86 @@ int qcow2_refs_alloc(struct qcow2_writer *writer, u32 wanted, u64 *at, u32 *got,
 	return error;
 }
 
+/* Takes one cluster. Return: 1; 0: it is in use; or a negative errno. */
+static int take_one(struct qcow2_writer *writer, u64 cluster, bool only_look)
+{
+	u32 index = cluster & (counts_in_slice(writer) - 1);
+	struct qcow2_slice *slice;
+	bool is_free;
+	int error = get_counts(writer, cluster, &slice);
+
+	if (error)
+		return error;
+	is_free = !qcow2_refcount_get(slice->data, index, qcow2_header_of(writer)->refcount_order);
+	if (is_free && !only_look)
+		take_counts(writer, slice, cluster, 1);
+	qcow2_cache_put(&writer->target->cache, slice);
+	return is_free;
+}
+
+/* The first of so many free clusters one behind the other, which all have a block that counts them. */
+static int find_run(struct qcow2_writer *writer, u32 nr, u64 *first)
+{
+	u64 cluster = writer->fresh >> qcow2_cluster_bits_of(writer);
+	u64 last = cluster + 3 * qcow2_counts_in_block(writer);
+	u32 found = 0;
+
+	while (found < nr) {
+		int ret;
+
+		if (cluster > last)
+			return -EFBIG;
+		if (!qcow2_reftable_has_block(writer, cluster)) {
+			ret = qcow2_reftable_make_block(writer, cluster);
+			if (ret)
+				return ret;
+			continue;
+		}
+		ret = take_one(writer, cluster, true);
+		if (ret < 0)
+			return ret;
+		cluster++;
+		found = ret ? found + 1 : 0;
+	}
+	*first = cluster - nr;
+	return 0;
+}
+
+static int alloc_run(struct qcow2_writer *writer, u32 nr, u64 *at)
+{
+	u32 bits = qcow2_cluster_bits_of(writer), i;
+	u64 first = 0;
+	int error;
+
+	/* Each block is the first of the clusters that it counts. */
+	if (nr >= qcow2_counts_in_block(writer))
+		return -EFBIG;
+	error = find_run(writer, nr, &first);
+	if (error)
+		return error;
+	if (qcow2_place_is_in_use(writer, first << bits, (u64)nr << bits))
+		return qcow2_writer_corrupt(writer, "the refcount of a table is 0");
+	error = qcow2_space_ensure(writer, (first + nr) << bits);
+	for (i = 0; i < nr && !error; i++)
+		error = min(take_one(writer, first + i, false), 0);
+	if (error)
+		return error;
+	*at = first << bits;
+	WRITE_ONCE(writer->fresh, max(writer->fresh, (first + nr) << bits));
+	atomic64_add(nr, &writer->allocated);
+	return 0;
+}
+
+int qcow2_refs_alloc_run(struct qcow2_writer *writer, u32 nr, u64 *at)
+{
+	int error;
+
+	mutex_lock(&writer->refs_lock);
+	error = READ_ONCE(writer->failed) ? -EIO : alloc_run(writer, nr, at);
+	mutex_unlock(&writer->refs_lock);
+	return error;
+}
+
 static int drop_one(struct qcow2_writer *writer, u64 cluster, bool *is_free)
 {
 	u32 order = qcow2_header_of(writer)->refcount_order;

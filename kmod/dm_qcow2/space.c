@@ -36,6 +36,15 @@ void qcow2_space_punch(struct qcow2_writer *writer, u64 at, u64 bytes)
 		vfs_fallocate(writer->top->file.file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, at, bytes);
 }
 
+int qcow2_space_zero(struct qcow2_writer *writer, u64 at, u64 bytes, bool unmap)
+{
+	struct file *file = writer->data->file;
+
+	if (!file->f_op->fallocate)
+		return -EOPNOTSUPP;
+	return vfs_fallocate(file, (unmap ? FALLOC_FL_PUNCH_HOLE : FALLOC_FL_ZERO_RANGE) | FALLOC_FL_KEEP_SIZE, at, bytes);
+}
+
 void qcow2_space_trim(struct qcow2_writer *writer)
 {
 	if (writer->no_fallocate || writer->failed || writer->space <= writer->fresh)

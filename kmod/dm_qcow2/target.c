@@ -3,6 +3,10 @@
 #include "overlap.h"
 #include "thread.h"
 
+/* Guards targets. */
+static DEFINE_MUTEX(targets_lock);
+static LIST_HEAD(targets);
+
 /* Guards writers. */
 static DEFINE_MUTEX(writers_lock);
 /* Those whose top image is ours alone. */
@@ -92,6 +96,12 @@ int qcow2_target_load(struct qcow2_target *target, const char **reason)
 	return target->ti->len > DIV_ROUND_UP_ULL(target->images[0].size, SECTOR_SIZE) ? -EINVAL : 0;
 }
 
+static bool share_file(const struct qcow2_writer *a, const struct qcow2_writer *b)
+{
+	return qcow2_file_same(&a->top->file, &b->top->file) || qcow2_file_same(a->data, b->data) ||
+	       qcow2_file_same(&a->top->file, b->data) || qcow2_file_same(a->data, &b->top->file);
+}
+
 /* Return: -EBUSY when another device has the file. */
 static int own(struct qcow2_writer *writer)
 {
@@ -100,7 +110,7 @@ static int own(struct qcow2_writer *writer)
 
 	mutex_lock(&writers_lock);
 	list_for_each_entry(other, &writers, in_writers)
-		if (qcow2_file_same(&other->top->file, &writer->top->file))
+		if (share_file(other, writer))
 			error = -EBUSY;
 	if (!error)
 		list_add(&writer->in_writers, &writers);
@@ -168,6 +178,44 @@ static int reload(struct qcow2_target *target, const char **reason)
 	return target->writer && !target->writer->failed ? start_writer(target->writer, reason) : 0;
 }
 
+struct qcow2_target *qcow2_target_live(struct qcow2_target *target)
+{
+	struct qcow2_target *other;
+
+	mutex_lock(&targets_lock);
+	list_for_each_entry(other, &targets, in_targets)
+		if (other->was_resumed && dm_table_get_md(other->ti->table) == dm_table_get_md(target->ti->table))
+			return other;
+	mutex_unlock(&targets_lock);
+	return NULL;
+}
+
+void qcow2_target_live_end(void)
+{
+	mutex_unlock(&targets_lock);
+}
+
+void qcow2_target_add(struct qcow2_target *target)
+{
+	mutex_lock(&targets_lock);
+	list_add(&target->in_targets, &targets);
+	mutex_unlock(&targets_lock);
+}
+
+void qcow2_target_remove(struct qcow2_target *target)
+{
+	mutex_lock(&targets_lock);
+	list_del_init(&target->in_targets);
+	mutex_unlock(&targets_lock);
+}
+
+static void set_running(struct qcow2_target *target, bool is_running)
+{
+	mutex_lock(&target->life);
+	target->is_running = is_running;
+	mutex_unlock(&target->life);
+}
+
 int qcow2_target_resume(struct qcow2_target *target)
 {
 	unsigned int flags = qcow2_thread_begin();
@@ -180,9 +228,13 @@ int qcow2_target_resume(struct qcow2_target *target)
 			disown(target->writer);
 	}
 	qcow2_thread_end(flags);
-	if (error)
+	if (error) {
 		DMERR("%s: %s", dm_table_device_name(target->ti->table), reason);
-	return error;
+		return error;
+	}
+	WRITE_ONCE(target->was_resumed, true);
+	set_running(target, true);
+	return 0;
 }
 
 void qcow2_target_suspend(struct qcow2_target *target)
@@ -190,6 +242,7 @@ void qcow2_target_suspend(struct qcow2_target *target)
 	struct qcow2_writer *writer = target->writer;
 	unsigned int flags;
 
+	set_running(target, false);
 	/* Never resumed, or suspended already. */
 	if (!writer || list_empty(&writer->in_writers))
 		return;

@@ -183,13 +183,13 @@ int qcow2_parse_header(const u8 *start, size_t bytes, struct qcow2_header *heade
 	header->cluster_bits = qcow2_be32(start + 20);
 	if (header->cluster_bits < QCOW2_MIN_CLUSTER_BITS || header->cluster_bits > QCOW2_MAX_CLUSTER_BITS)
 		return invalid(reason, "cluster size");
-	header->size = qcow2_be64(start + 24);
+	header->size = qcow2_be64(start + QCOW2_AT_SIZE);
 	if (header->size > MAX_OFFSET - (1ULL << QCOW2_MAX_CLUSTER_BITS))
 		return invalid(reason, "size of the disk");
 	if (qcow2_be32(start + 32))
 		return unsupported(reason, "it is encrypted");
 	header->l1_entries = qcow2_be32(start + QCOW2_AT_L1_SIZE);
-	header->l1_at = qcow2_be64(start + 40);
+	header->l1_at = qcow2_be64(start + QCOW2_AT_L1);
 	header->reftable_at = qcow2_be64(start + QCOW2_AT_REFTABLE);
 	header->reftable_clusters = qcow2_be32(start + 56);
 	header->nr_snapshots = qcow2_be32(start + 60);

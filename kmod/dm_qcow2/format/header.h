@@ -36,7 +36,9 @@
 #define QCOW2_AUTOCLEAR_RAW_DATA (1ULL << 1)
 
 /* Where the feature bits stand in a version 3 header. */
+#define QCOW2_AT_SIZE 24
 #define QCOW2_AT_L1_SIZE 36
+#define QCOW2_AT_L1 40
 #define QCOW2_AT_REFTABLE 48
 #define QCOW2_AT_INCOMPAT 72
 #define QCOW2_AT_AUTOCLEAR 88
@@ -108,6 +110,12 @@ static inline bool qcow2_has_extended_l2(const struct qcow2_header *header)
 static inline bool qcow2_has_data_file(const struct qcow2_header *header)
 {
 	return header->incompat & QCOW2_INCOMPAT_DATA_FILE;
+}
+
+/* Whether the external data file has to read as the disk does, zeros and all. */
+static inline bool qcow2_has_raw_data_file(const struct qcow2_header *header)
+{
+	return qcow2_has_data_file(header) && header->autoclear & QCOW2_AUTOCLEAR_RAW_DATA;
 }
 
 /* log2 of the bytes of an L2 entry. */

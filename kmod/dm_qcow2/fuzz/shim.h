@@ -57,6 +57,8 @@ typedef unsigned int status_type_t;
 #define is_power_of_2(n) ((n) && !((n) & ((n) - 1)))
 #define ilog2(n) (63 - __builtin_clzll(n))
 #define sort(base, nr, size, compare, swapping) qsort(base, nr, size, compare)
+#define smp_store_release(pointer, value) (*(pointer) = (value))
+#define S64_MAX INT64_MAX
 #define smp_mb() ((void)0)
 #define smp_rmb() ((void)0)
 #define smp_mb__after_atomic() ((void)0)
@@ -370,6 +372,7 @@ struct iov_iter {
 
 #define FALLOC_FL_KEEP_SIZE 0x01
 #define FALLOC_FL_PUNCH_HOLE 0x02
+#define FALLOC_FL_ZERO_RANGE 0x10
 int vfs_fsync(struct file *file, int datasync);
 int vfs_fallocate(struct file *file, int mode, s64 at, s64 bytes);
 int vfs_truncate(const struct path *path, s64 bytes);
@@ -382,6 +385,7 @@ struct dm_target {
 	u64 len;
 };
 
+#define dm_table_get_md(table) (table)
 #define dm_table_device_name(table) "device"
 #define dm_table_event(table) ((void)(table))
 #define DMERR(format, ...) (fuzz_verbose ? (void)fprintf(stderr, format "\n", ##__VA_ARGS__) : (void)0)
