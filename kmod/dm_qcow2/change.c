@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Changing what guest clusters are. */
 #include "change.h"
+#include "overlap.h"
 
 static const struct qcow2_header *header_of(const struct qcow2_change *change)
 {
@@ -30,14 +31,6 @@ void qcow2_change_end(struct qcow2_change *change)
 	qcow2_claim_end(change->writer, &change->claim);
 }
 
-bool qcow2_place_is_data(const struct qcow2_writer *writer, u64 at, u64 bytes)
-{
-	u64 cluster = qcow2_cluster_bytes(&writer->top->header);
-
-	return !qcow2_place_is_table(writer, at, bytes) &&
-	       at + bytes <= round_up(qcow2_file_size(&writer->top->file), cluster);
-}
-
 static u64 host_bytes(const struct qcow2_change *change, const struct qcow2_cluster *cluster)
 {
 	return cluster->kind == QCOW2_PACKED ? cluster->packed_bytes : qcow2_cluster_bytes(header_of(change));
@@ -54,15 +47,17 @@ int qcow2_change_look(const struct qcow2_change *change, u32 index, struct qcow2
 		return qcow2_writer_corrupt(change->writer, "an L2 entry is not valid");
 	if (cluster->kind == QCOW2_PACKED && qcow2_place_is_table(change->writer, cluster->host, cluster->packed_bytes))
 		return qcow2_writer_corrupt(change->writer, "a compressed cluster lies in metadata");
-	if (cluster->kind != QCOW2_PACKED && cluster->has_host &&
-	    !qcow2_place_is_data(change->writer, cluster->host, host_bytes(change, cluster)))
-		return qcow2_writer_corrupt(change->writer, "an L2 entry points at metadata or behind the file's end");
-	return 0;
+	if (cluster->kind == QCOW2_PACKED || !cluster->has_host)
+		return 0;
+	return qcow2_place_check(change->writer, (change->first + index) << header_of(change)->cluster_bits, cluster->host,
+				 host_bytes(change, cluster), true);
 }
 
 /* Where an entry and the one that takes its place have the same cluster of the file, it stays in use. */
 static void free_old(struct qcow2_change *change, const struct qcow2_cluster *old, u64 entry)
 {
+	if (change->writer->top->has_data_file)
+		return;
 	if (old->kind != QCOW2_PACKED && (!old->has_host || old->host == (entry & QCOW2_OFFSET_MASK)))
 		return;
 	qcow2_commit_free(change->writer, old->host, host_bytes(change, old));

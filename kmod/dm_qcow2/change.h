@@ -32,9 +32,6 @@ struct qcow2_entry {
 int qcow2_change_begin(struct qcow2_writer *writer, u64 at, u32 wanted, struct qcow2_change *change);
 void qcow2_change_end(struct qcow2_change *change);
 
-/* Whether an extent of the file can be guest clusters': not where the image's own tables are known to be, nor behind its end. */
-bool qcow2_place_is_data(const struct qcow2_writer *writer, u64 at, u64 bytes);
-
 /* What the claimed cluster of an index is. Return: 0; -EIO: nothing valid, and nothing is written any more. */
 int qcow2_change_look(const struct qcow2_change *change, u32 index, struct qcow2_cluster *cluster);
 

@@ -5,7 +5,8 @@
  *	1. L2 slices and parts of the L1 table are copied as they are: all data that they lead to has been written.
  *	2. Refcounts are written. A sync makes them and the data durable, and new L2 tables.
  *	3. The copied L2 slices are written, and after another sync the parts of the L1 table.
- *	4. A sync. Now nothing durable leads to what was unmapped before 1: its references are dropped, in memory.
+ *	4. A sync. Who waits for the commit ends.
+ *	5. Nothing durable leads to what was unmapped before 1: its references are dropped, in memory.
  *
  * There is one commit at a time. A request that waits for one that runs already waits for the next, too.
  */
@@ -22,7 +23,9 @@
 
 static int sync_file(struct qcow2_writer *writer)
 {
-	return vfs_fsync(writer->top->file.file, 1);
+	int error = writer->top->has_data_file ? vfs_fsync(writer->data->file, 1) : 0;
+
+	return error ? error : vfs_fsync(writer->top->file.file, 1);
 }
 
 /* Slices as they are now; their content changes while the copies are written. */
@@ -79,8 +82,7 @@ static int write_refcounts(struct qcow2_writer *writer)
 	return error;
 }
 
-/* After it, all counts and data written before are durable. */
-static int sync_refcounts(struct qcow2_writer *writer)
+int qcow2_commit_counts(struct qcow2_writer *writer)
 {
 	int error = write_refcounts(writer);
 
@@ -120,7 +122,7 @@ static int commit_l1(struct qcow2_writer *writer)
 
 		if (part < 0)
 			break;
-		error = sync_refcounts(writer);
+		error = qcow2_commit_counts(writer);
 		if (!error)
 			error = qcow2_file_write(&writer->top->file, spare->buffer.vecs, writer->top->slice_bytes,
 						 writer->top->header.l1_at + (u64)part * writer->top->slice_bytes);
@@ -139,7 +141,7 @@ static int commit_l2(struct qcow2_writer *writer)
 		if (!nr)
 			break;
 		copy_slices(&writer->l2_copy, writer->slices, nr);
-		error = sync_refcounts(writer);
+		error = qcow2_commit_counts(writer);
 		if (!error)
 			error = write_slices(&writer->l2_copy, writer->slices, nr);
 		put_slices(writer, writer->slices, nr);
@@ -174,9 +176,7 @@ static int commit(struct qcow2_writer *writer)
 	/* A table that was copied or made gets its place in the L1 table last. */
 	if (!error)
 		error = commit_l1(writer);
-	if (!error)
-		error = sync_refcounts(writer);
-	return error ? error : drop_frees(writer);
+	return error ? error : qcow2_commit_counts(writer);
 }
 
 static int set_corrupt_bit(struct qcow2_writer *writer)
@@ -198,6 +198,7 @@ static int set_corrupt_bit(struct qcow2_writer *writer)
 	return ret ? ret : sync_file(writer);
 }
 
+/* Return: whether all that was changed before is durable: 0 or a negative errno. */
 static int try_commit(struct qcow2_writer *writer)
 {
 	int error;
@@ -227,9 +228,18 @@ void qcow2_commit_run(struct work_struct *work)
 	list_splice_init(&writer->durable, &durable);
 	spin_unlock_irq(&writer->commit_lock);
 	error = try_commit(writer);
+	qcow2_requests_end(&durable, error);
+	if (!error) {
+		error = drop_frees(writer);
+		if (error)
+			qcow2_writer_fail(writer, "references can not be dropped", error);
+	}
+	if (!error && READ_ONCE(writer->grow_to)) {
+		writer->grow_error = qcow2_grow(writer, writer->grow_to);
+		WRITE_ONCE(writer->grow_to, 0);
+	}
 	if (READ_ONCE(writer->is_corrupt) && set_corrupt_bit(writer))
 		DMERR("an image can not be marked as corrupt");
-	qcow2_requests_end(&durable, error);
 	/* Counts that were lowered in the end. */
 	if (!error && READ_ONCE(writer->target->cache.nr_dirty))
 		qcow2_commit_soon(writer);
@@ -251,14 +261,14 @@ void qcow2_commit_add(struct qcow2_writer *writer, struct list_head *in_durable)
 void qcow2_commit_free(struct qcow2_writer *writer, u64 at, u64 bytes)
 {
 	struct qcow2_frees *frees = &writer->frees;
-	struct qcow2_free *last;
+	struct qcow2_place *last;
 
 	spin_lock_irq(&writer->commit_lock);
 	last = frees->nr ? &frees->list[frees->nr - 1] : NULL;
 	if (last && last->at + last->bytes == at && !((at | bytes) & (qcow2_cluster_bytes(&writer->top->header) - 1)))
 		last->bytes += bytes;
 	else if (frees->nr < QCOW2_MAX_FREES)
-		frees->list[frees->nr++] = (struct qcow2_free){ at, bytes };
+		frees->list[frees->nr++] = (struct qcow2_place){ at, bytes };
 	/* Else it is leaked. */
 	spin_unlock_irq(&writer->commit_lock);
 }

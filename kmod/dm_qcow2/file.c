@@ -34,31 +34,43 @@ static int check_file(struct file *file, bool write, const char **reason)
 		*reason = "file not open for writing at any place";
 		return -EBADF;
 	}
-	if (IS_SWAPFILE(inode)) {
-		*reason = "the file is swapped to";
-		return -ETXTBSY;
+	return 0;
+}
+
+bool qcow2_file_is_swap(const struct qcow2_file *file)
+{
+	return IS_SWAPFILE(host_of(file));
+}
+
+/* Takes a file over, also when it is refused. */
+static int take(struct qcow2_file *file, struct file *taken, bool write, const char **reason)
+{
+	int error = check_file(taken, write, reason);
+
+	file->file = taken;
+	if (error) {
+		qcow2_file_close(file);
+		return error;
 	}
+	file->block = file_direct_alignment(taken);
+	if (file->block > QCOW2_MAX_BLOCK || !is_power_of_2(file->block))
+		file->block = 0;
 	return 0;
 }
 
 int qcow2_file_open(struct qcow2_file *file, unsigned int fd, bool write, const char **reason)
 {
-	int error;
+	struct file *taken = fget(fd);
 
-	file->file = fget(fd);
-	if (!file->file) {
-		*reason = "no such file descriptor";
-		return -EBADF;
-	}
-	error = check_file(file->file, write, reason);
-	if (error) {
-		qcow2_file_close(file);
-		return error;
-	}
-	file->block = file_direct_alignment(file->file);
-	if (file->block > QCOW2_MAX_BLOCK || !is_power_of_2(file->block))
-		file->block = 0;
-	return 0;
+	if (taken)
+		return take(file, taken, write, reason);
+	*reason = "no such file descriptor";
+	return -EBADF;
+}
+
+int qcow2_file_share(struct qcow2_file *file, const struct qcow2_file *other, bool write, const char **reason)
+{
+	return take(file, get_file(other->file), write, reason);
 }
 
 void qcow2_file_close(struct qcow2_file *file)
@@ -149,18 +161,26 @@ ssize_t qcow2_file_move(const struct qcow2_file *file, bool write, bool direct, 
 }
 
 /* Return: bytes moved, fewer at the end of the file only, or a negative errno. */
-static long move_all(const struct qcow2_file *file, bool write, const struct bio_vec *vecs, u32 bytes, u64 at)
+static long move_all(const struct qcow2_file *file, bool write, const struct bio_vec *vecs, u32 skip, u32 bytes, u64 at)
 {
+	bool is_refused = false;
 	u32 done = 0;
 
 	while (done < bytes) {
-		bool direct = qcow2_file_fits_direct(file, at + done, bytes - done);
+		bool direct = !is_refused && !((skip + done) % SECTOR_SIZE) &&
+			      qcow2_file_fits_direct(file, at + done, bytes - done);
 		struct iov_iter iter;
 		ssize_t ret;
 
-		iov_iter_bvec(&iter, write ? ITER_SOURCE : ITER_DEST, vecs, qcow2_count_vecs(vecs, bytes), bytes);
-		iov_iter_advance(&iter, done);
+		iov_iter_bvec(&iter, write ? ITER_SOURCE : ITER_DEST, vecs, qcow2_count_vecs(vecs, (u64)skip + bytes),
+			      (size_t)skip + bytes);
+		iov_iter_advance(&iter, skip + done);
 		ret = qcow2_file_move(file, write, direct, &iter, at + done);
+		/* The memory does not suit the file system. What is written comes from whole pages, which suit all. */
+		if (ret == -EINVAL && direct && !write) {
+			is_refused = true;
+			continue;
+		}
 		if (ret < 0)
 			return ret;
 		if (!ret)
@@ -170,18 +190,18 @@ static long move_all(const struct qcow2_file *file, bool write, const struct bio
 	return done;
 }
 
-long qcow2_file_read(const struct qcow2_file *file, const struct bio_vec *vecs, u32 bytes, u64 at)
+long qcow2_file_read_into(const struct qcow2_file *file, const struct bio_vec *vecs, u32 skip, u32 bytes, u64 at)
 {
-	long ret = move_all(file, false, vecs, bytes, at);
+	long ret = move_all(file, false, vecs, skip, bytes, at);
 
 	if (ret >= 0)
-		qcow2_zero_vecs(vecs, ret, bytes - ret);
+		qcow2_zero_vecs(vecs, skip + ret, bytes - ret);
 	return ret;
 }
 
 int qcow2_file_write(const struct qcow2_file *file, const struct bio_vec *vecs, u32 bytes, u64 at)
 {
-	long ret = move_all(file, true, vecs, bytes, at);
+	long ret = move_all(file, true, vecs, 0, bytes, at);
 
 	if (ret < 0)
 		return ret;

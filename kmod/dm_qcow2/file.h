@@ -35,10 +35,15 @@ struct qcow2_transfer {
  * Return: 0 or a negative errno. Ends with qcow2_file_close().
  */
 int qcow2_file_open(struct qcow2_file *file, unsigned int fd, bool write, const char **reason);
+/* The same for a file that another table has. */
+int qcow2_file_share(struct qcow2_file *file, const struct qcow2_file *other, bool write, const char **reason);
 void qcow2_file_close(struct qcow2_file *file);
 
 /* Size in bytes, now. */
 u64 qcow2_file_size(const struct qcow2_file *file);
+
+/* Whether the system swaps to it. Later the file system refuses writes to such a file, which fail then. */
+bool qcow2_file_is_swap(const struct qcow2_file *file);
 
 /* Whether both have their data in one inode. */
 bool qcow2_file_same(const struct qcow2_file *a, const struct qcow2_file *b);
@@ -50,15 +55,22 @@ bool qcow2_file_fits_direct(const struct qcow2_file *file, u64 at, u32 bytes);
 ssize_t qcow2_file_move(const struct qcow2_file *file, bool write, bool direct, struct iov_iter *iter, u64 at);
 
 /**
- * qcow2_file_read() - reads into pages, waiting
- * @vecs: the memory, @bytes of it; beginnings and lengths suit direct I/O
+ * qcow2_file_read_into() - reads into a part of pages, waiting
+ * @vecs: the pages
+ * @skip: bytes in them before the part
  * @at: where in the file
  *
- * What lies behind the end of the file is filled with zeros.
+ * Passes the page cache by if it can. What lies behind the end of the file is filled with zeros.
  *
  * Return: bytes that were in the file, or a negative errno.
  */
-long qcow2_file_read(const struct qcow2_file *file, const struct bio_vec *vecs, u32 bytes, u64 at);
+long qcow2_file_read_into(const struct qcow2_file *file, const struct bio_vec *vecs, u32 skip, u32 bytes, u64 at);
+
+/* As above, from the first page's beginning on. */
+static inline long qcow2_file_read(const struct qcow2_file *file, const struct bio_vec *vecs, u32 bytes, u64 at)
+{
+	return qcow2_file_read_into(file, vecs, 0, bytes, at);
+}
 
 /* Writes from pages, waiting. Return: 0 or a negative errno. */
 int qcow2_file_write(const struct qcow2_file *file, const struct bio_vec *vecs, u32 bytes, u64 at);

@@ -45,18 +45,23 @@ static int check_header(const struct qcow2_image *image, bool write, bool is_las
 	return 0;
 }
 
+/* Blocks that hold more than one unit can not be written past the page cache: then nothing is. */
+static void limit_block(struct qcow2_file *file, u32 unit, u64 disk)
+{
+	if (file->block > unit || (file->block && disk % file->block))
+		file->block = 0;
+}
+
 /* What can not be written, and how the rest is. */
 static int check_writable(struct qcow2_image *image, const char **reason)
 {
 	u32 unit = qcow2_cluster_bytes(&image->header) / (qcow2_has_extended_l2(&image->header) ? QCOW2_SUBCLUSTERS : 1);
 
-	if (image->has_data_file)
-		return refuse(reason, "images with an external data file can be read only", -EROFS);
 	if (image->header.size % SECTOR_SIZE)
 		return refuse(reason, "a size that is no multiple of 512 can be read only", -EROFS);
-	/* Blocks that hold more than one unit can not be written past the page cache: then nothing is. */
-	if (image->file.block > unit || (image->file.block && image->header.size % image->file.block))
-		image->file.block = 0;
+	limit_block(&image->file, unit, image->header.size);
+	if (image->has_data_file)
+		limit_block(&image->data_file, unit, image->header.size);
 	return 0;
 }
 
@@ -116,6 +121,8 @@ int qcow2_image_load(struct qcow2_image *image, bool write, bool is_last, u64 *l
 {
 	int error;
 
+	if (qcow2_file_is_swap(&image->file) || (image->has_data_file && qcow2_file_is_swap(&image->data_file)))
+		return refuse(reason, "the file is swapped to", -ETXTBSY);
 	if (image->is_raw && write)
 		return refuse(reason, "a raw image can be read only", -EROFS);
 	if (image->is_raw) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* L2 tables that are changed: each is the active tree's own, made or copied when it is not. */
-#include "writer.h"
+#include "overlap.h"
 
 static int copy_table(struct qcow2_writer *writer, struct qcow2_buffer *buffer, u64 from, u64 to)
 {
@@ -55,6 +55,7 @@ static int make_table(struct qcow2_writer *writer, u32 index, u64 old)
 	qcow2_buffer_put(writer, spare);
 	if (error)
 		return error;
+	qcow2_overlap_note(writer, at);
 	set_l1(writer, index, at | QCOW2_COPIED);
 	if (old)
 		qcow2_commit_free(writer, old, bytes);

@@ -3,6 +3,7 @@
 #include <linux/device-mapper.h>
 #include <linux/module.h>
 
+#include "message.h"
 #include "request.h"
 #include "table.h"
 
@@ -53,7 +54,7 @@ static void io_hints(struct dm_target *ti, struct queue_limits *limits)
 {
 	const struct qcow2_target *target = ti->private;
 	const struct qcow2_image *top = &target->images[0];
-	u32 block = target->writer ? max_t(u32, top->file.block, SECTOR_SIZE) : SECTOR_SIZE;
+	u32 block = target->writer ? max_t(u32, qcow2_image_data(top)->block, SECTOR_SIZE) : SECTOR_SIZE;
 	u32 cluster = top->is_raw ? PAGE_SIZE : qcow2_cluster_bytes(&top->header);
 
 	limits->logical_block_size = block;
@@ -75,6 +76,7 @@ static struct target_type qcow2_target_type = {
 	.preresume = preresume,
 	.postsuspend = postsuspend,
 	.status = qcow2_table_status,
+	.message = qcow2_message,
 	.io_hints = io_hints,
 	.iterate_devices = iterate_devices,
 };

@@ -4,7 +4,11 @@
  * down after nothing durable refers to it any more.
  */
 #include "format/refcount.h"
+#include "overlap.h"
 #include "space.h"
+
+/* Slices of counts that are searched without a break. */
+#define QCOW2_SEARCH_SLICES 64
 
 /* Counts that a slice of a block has. */
 static u32 counts_in_slice(const struct qcow2_writer *writer)
@@ -69,29 +73,42 @@ static void take_counts(struct qcow2_writer *writer, struct qcow2_slice *slice, 
 	qcow2_cache_changed(&writer->target->cache, slice, QCOW2_REFCOUNTS);
 }
 
+/* Free clusters from the hint on. Return: how many; 0: searched long enough for now; or a negative errno. */
+static int find_free(struct qcow2_writer *writer, u32 wanted, u64 *first, struct qcow2_slice **slice)
+{
+	u32 per_slice = counts_in_slice(writer);
+	unsigned int turn;
+
+	for (turn = 0; turn < QCOW2_SEARCH_SLICES; turn++) {
+		int ret;
+
+		if (writer->hint >= 1ULL << (56 - qcow2_cluster_bits_of(writer)))
+			return -EFBIG;
+		if (!qcow2_reftable_has_block(writer, writer->hint)) {
+			ret = qcow2_reftable_make_block(writer, writer->hint);
+			if (ret)
+				return ret;
+			continue;
+		}
+		ret = find_in_slice(writer, wanted, first, slice);
+		if (ret)
+			return ret;
+		writer->hint = round_down(writer->hint, per_slice) + per_slice;
+	}
+	return 0;
+}
+
+/* Return: 0, also with nothing got when the search has to go on; or a negative errno. */
 static int alloc(struct qcow2_writer *writer, u32 wanted, u64 *at, u32 *got, bool *fresh)
 {
 	u32 bits = qcow2_cluster_bits_of(writer);
 	struct qcow2_slice *slice;
 	u64 first = 0, end;
-	int nr, error;
+	int nr = find_free(writer, wanted, &first, &slice);
+	int error;
 
-	for (;;) {
-		if (writer->hint >= 1ULL << (56 - bits))
-			return -EFBIG;
-		if (!qcow2_reftable_has_block(writer, writer->hint)) {
-			error = qcow2_reftable_make_block(writer, writer->hint);
-			if (error)
-				return error;
-			continue;
-		}
-		nr = find_in_slice(writer, wanted, &first, &slice);
-		if (nr)
-			break;
-		writer->hint = round_down(writer->hint, counts_in_slice(writer)) + counts_in_slice(writer);
-		cond_resched();
-	}
-	if (nr < 0)
+	*got = 0;
+	if (nr <= 0)
 		return nr;
 	end = (first + nr) << bits;
 	if (qcow2_place_is_in_use(writer, first << bits, (u64)nr << bits))
@@ -106,7 +123,7 @@ static int alloc(struct qcow2_writer *writer, u32 wanted, u64 *at, u32 *got, boo
 	*at = first << bits;
 	*got = nr;
 	*fresh = *at >= writer->fresh;
-	writer->fresh = max(writer->fresh, end);
+	WRITE_ONCE(writer->fresh, max(writer->fresh, end));
 	writer->hint = first + nr;
 	atomic64_add(nr, &writer->allocated);
 	return 0;
@@ -116,8 +133,92 @@ int qcow2_refs_alloc(struct qcow2_writer *writer, u32 wanted, u64 *at, u32 *got,
 {
 	int error;
 
+	do {
+		mutex_lock(&writer->refs_lock);
+		error = READ_ONCE(writer->failed) ? -EIO : alloc(writer, wanted, at, got, fresh);
+		mutex_unlock(&writer->refs_lock);
+		/* In a large file that is full others shall have the lock meanwhile. */
+		cond_resched();
+	} while (!error && !*got);
+	return error;
+}
+
+/* Takes one cluster. Return: 1; 0: it is in use; or a negative errno. */
+static int take_one(struct qcow2_writer *writer, u64 cluster, bool only_look)
+{
+	u32 index = cluster & (counts_in_slice(writer) - 1);
+	struct qcow2_slice *slice;
+	bool is_free;
+	int error = get_counts(writer, cluster, &slice);
+
+	if (error)
+		return error;
+	is_free = !qcow2_refcount_get(slice->data, index, qcow2_header_of(writer)->refcount_order);
+	if (is_free && !only_look)
+		take_counts(writer, slice, cluster, 1);
+	qcow2_cache_put(&writer->target->cache, slice);
+	return is_free;
+}
+
+/* The first of so many free clusters one behind the other, which all have a block that counts them. */
+static int find_run(struct qcow2_writer *writer, u32 nr, u64 *first)
+{
+	u64 cluster = writer->fresh >> qcow2_cluster_bits_of(writer);
+	u64 last = cluster + 3 * qcow2_counts_in_block(writer);
+	u32 found = 0;
+
+	while (found < nr) {
+		int ret;
+
+		if (cluster > last)
+			return -EFBIG;
+		if (!qcow2_reftable_has_block(writer, cluster)) {
+			ret = qcow2_reftable_make_block(writer, cluster);
+			if (ret)
+				return ret;
+			continue;
+		}
+		ret = take_one(writer, cluster, true);
+		if (ret < 0)
+			return ret;
+		cluster++;
+		found = ret ? found + 1 : 0;
+	}
+	*first = cluster - nr;
+	return 0;
+}
+
+static int alloc_run(struct qcow2_writer *writer, u32 nr, u64 *at)
+{
+	u32 bits = qcow2_cluster_bits_of(writer), i;
+	u64 first = 0;
+	int error;
+
+	/* Each block is the first of the clusters that it counts. */
+	if (nr >= qcow2_counts_in_block(writer))
+		return -EFBIG;
+	error = find_run(writer, nr, &first);
+	if (error)
+		return error;
+	if (qcow2_place_is_in_use(writer, first << bits, (u64)nr << bits))
+		return qcow2_writer_corrupt(writer, "the refcount of a table is 0");
+	error = qcow2_space_ensure(writer, (first + nr) << bits);
+	for (i = 0; i < nr && !error; i++)
+		error = min(take_one(writer, first + i, false), 0);
+	if (error)
+		return error;
+	*at = first << bits;
+	WRITE_ONCE(writer->fresh, max(writer->fresh, (first + nr) << bits));
+	atomic64_add(nr, &writer->allocated);
+	return 0;
+}
+
+int qcow2_refs_alloc_run(struct qcow2_writer *writer, u32 nr, u64 *at)
+{
+	int error;
+
 	mutex_lock(&writer->refs_lock);
-	error = READ_ONCE(writer->failed) ? -EIO : alloc(writer, wanted, at, got, fresh);
+	error = READ_ONCE(writer->failed) ? -EIO : alloc_run(writer, nr, at);
 	mutex_unlock(&writer->refs_lock);
 	return error;
 }

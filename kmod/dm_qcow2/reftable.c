@@ -4,6 +4,7 @@
 #include <linux/slab.h>
 
 #include "format/refcount.h"
+#include "overlap.h"
 #include "space.h"
 
 int qcow2_reftable_load(struct qcow2_writer *writer, const char **reason)
@@ -103,6 +104,7 @@ static int add_block(struct qcow2_writer *writer, struct qcow2_buffer *buffer, u
 	if (!error)
 		error = vfs_fsync(writer->top->file.file, 1);
 	if (!error) {
+		qcow2_overlap_note(writer, at);
 		writer->reftable[index] = at;
 		error = write_reftable_part(writer, buffer, index);
 	}
@@ -155,6 +157,7 @@ static int write_growth(struct qcow2_writer *writer, struct qcow2_buffer *buffer
 		u32 part = min_t(u64, used, qcow2_counts_in_block(writer));
 
 		growth->table[writer->reftable_entries + i] = at;
+		qcow2_overlap_note(writer, at);
 		error = write_block(writer, buffer, at, part);
 		if (error)
 			return error;
@@ -219,8 +222,8 @@ static int grow_table(struct qcow2_writer *writer, struct qcow2_buffer *buffer)
 	kvfree(writer->reftable);
 	writer->reftable = growth.table;
 	writer->reftable_entries = growth.entries;
-	header->reftable_at = growth.at + ((u64)growth.blocks << qcow2_cluster_bits_of(writer));
-	header->reftable_clusters = growth.clusters;
+	WRITE_ONCE(header->reftable_at, growth.at + ((u64)growth.blocks << qcow2_cluster_bits_of(writer)));
+	WRITE_ONCE(header->reftable_clusters, growth.clusters);
 	writer->fresh = max(writer->fresh, end);
 	qcow2_commit_free(writer, old_at, old_bytes);
 	return 0;

@@ -247,6 +247,31 @@ static void queue_request(struct qcow2_request *request)
 	queue_work(target->threads, &lane->work);
 }
 
+/*
+ * Ends a read of what is in no file where it came. The mapping's locks are not for interrupts.
+ * Return: whether it did.
+ */
+static bool read_hole(struct qcow2_request *request)
+{
+	struct qcow2_target *target = request->target;
+	struct qcow2_extent extent;
+	bool is_hole;
+	int ticket;
+
+	if (request->op != QCOW2_OP_READ || !in_task() || irqs_disabled())
+		return false;
+	ticket = qcow2_grace_enter(&target->grace);
+	is_hole = !qcow2_target_map(target, request->at, request->bytes, false, &extent) &&
+		  extent.kind == QCOW2_ZERO && extent.bytes == request->bytes;
+	qcow2_grace_leave(&target->grace, ticket);
+	if (!is_hole)
+		return false;
+	qcow2_memory_zero(request, 0, request->bytes);
+	atomic64_inc(&target->stats.at_once);
+	put_request(request);
+	return true;
+}
+
 void qcow2_request_submit(struct qcow2_target *target, struct bio *bio)
 {
 	struct qcow2_request *request = dm_per_bio_data(bio, sizeof(*request));
@@ -264,7 +289,7 @@ void qcow2_request_submit(struct qcow2_target *target, struct bio *bio)
 	atomic64_inc(&target->stats.requests);
 	if (request->op == QCOW2_OP_FLUSH)
 		put_request(request);
-	else
+	else if (!read_hole(request))
 		queue_request(request);
 }
 

@@ -84,6 +84,9 @@ int qcow2_zero_piece(struct qcow2_request *request, bool wait);
 /* As qcow2_write_piece(), up to an offset of the disk; a request without data writes zeros. */
 int qcow2_write_range(struct qcow2_request *request, u64 end, bool wait);
 
+/* Writes zeros, waiting. Return: 0 or a negative errno. */
+int qcow2_write_zeros(struct qcow2_writer *writer, const struct qcow2_file *file, u64 bytes, u64 at);
+
 /* Moves bytes of a request, waiting. What is behind a file's end reads as zeros. Return: 0 or a negative errno. */
 int qcow2_read_waiting(struct qcow2_request *request, const struct qcow2_file *file, u32 skip, u32 bytes, u64 at);
 int qcow2_write_waiting(struct qcow2_request *request, const struct qcow2_file *file, u32 skip, u32 bytes, u64 at);

@@ -3,6 +3,7 @@
 #ifndef DM_QCOW2_SPACE_H
 #define DM_QCOW2_SPACE_H
 
+#include "format/refcount.h"
 #include "writer.h"
 
 static inline const struct qcow2_header *qcow2_header_of(const struct qcow2_writer *writer)
@@ -21,12 +22,6 @@ static inline u64 qcow2_counts_in_block(const struct qcow2_writer *writer)
 }
 
 /* space.c */
-
-/*
- * Whether clusters that count as free are in use by what is known: such an image would be damaged by writing. Space that the
- * file did not have when it was opened needs no look.
- */
-bool qcow2_place_is_in_use(const struct qcow2_writer *writer, u64 at, u64 bytes);
 
 /* Makes sure that the file has space up to an offset. Nothing was promised yet when there is none. */
 int qcow2_space_ensure(struct qcow2_writer *writer, u64 end);

@@ -2,8 +2,9 @@
 /*
  * Tables:
  *	START LENGTH qcow2 FILES FILE... [OPTIONS OPTION...]
+ *	START LENGTH qcow2 live [OPTIONS OPTION...]
  * FILES is the number of files, the top of the chain first. FILE is raw:FD, qcow2:FD or, with an external data file,
- * qcow2:FD:FD. An OPTION is cache_kib:KIB. Descriptors are the calling process's; what an image says of other files is
+ * qcow2:FD:FD. "live" takes the files of the table that the device has. An OPTION is cache_kib:KIB. Descriptors are the calling process's; what an image says of other files is
  * never opened, and a file's format is never guessed.
  */
 #include <linux/slab.h>
@@ -23,7 +24,7 @@ static int refuse(struct dm_target *ti, const char *reason, int error)
 	return error;
 }
 
-static int open_data_file(struct qcow2_image *image, const char *fd, const char **reason)
+static int open_data_file(struct qcow2_image *image, const char *fd, bool write, const char **reason)
 {
 	unsigned int number;
 
@@ -31,7 +32,7 @@ static int open_data_file(struct qcow2_image *image, const char *fd, const char 
 	if (image->is_raw || kstrtouint(fd, 10, &number))
 		return -EINVAL;
 	image->has_data_file = true;
-	return qcow2_file_open(&image->data_file, number, false, reason);
+	return qcow2_file_open(&image->data_file, number, write, reason);
 }
 
 /* Opens what a FILE argument names. */
@@ -50,7 +51,7 @@ static int open_files(struct qcow2_image *image, char *argument, bool write, con
 		return -EINVAL;
 	error = qcow2_file_open(&image->file, number, write, reason);
 	if (!error && argument)
-		error = open_data_file(image, argument, reason);
+		error = open_data_file(image, argument, write, reason);
 	return error;
 }
 
@@ -73,6 +74,45 @@ static bool has_file_twice(const struct qcow2_target *target, unsigned int nr)
 		    (image->has_data_file && uses(&target->images[i], &image->data_file)))
 			return true;
 	return false;
+}
+
+static int share_files(struct qcow2_target *target, const struct qcow2_target *live, const char **reason)
+{
+	unsigned int i;
+	int error = 0;
+
+	target->images = kvcalloc(live->nr_images, sizeof(*target->images), GFP_KERNEL);
+	if (!target->images)
+		return -ENOMEM;
+	target->nr_images = live->nr_images;
+	for (i = 0; i < live->nr_images && !error; i++) {
+		const struct qcow2_image *other = &live->images[i];
+		struct qcow2_image *image = &target->images[i];
+		bool write = target->is_writable && !i;
+
+		image->is_raw = other->is_raw;
+		image->has_data_file = other->has_data_file;
+		error = qcow2_file_share(&image->file, &other->file, write, reason);
+		if (!error && other->has_data_file)
+			error = qcow2_file_share(&image->data_file, &other->data_file, write, reason);
+	}
+	return error;
+}
+
+/* The files of the device's table, and what else that was told. */
+static int take_over(struct qcow2_target *target, struct options *options, const char **reason)
+{
+	const struct qcow2_target *live = qcow2_target_live(target);
+	int error;
+
+	if (!live) {
+		*reason = "the device has no table of this target";
+		return -ENXIO;
+	}
+	options->cache_kib = live->cache.limit * (QCOW2_SLICE_BYTES / 1024);
+	error = share_files(target, live, reason);
+	qcow2_target_live_end();
+	return error;
 }
 
 static int open_chain(struct qcow2_target *target, struct dm_arg_set *args, const char **reason)
@@ -110,7 +150,6 @@ static int read_options(struct dm_arg_set *args, struct options *options, const 
 	unsigned int nr;
 	int error;
 
-	options->cache_kib = QCOW2_CACHE_DEFAULT_KIB;
 	if (!args->argc)
 		return 0;
 	error = dm_read_arg_group(&count, args, &nr, &message);
@@ -135,12 +174,17 @@ static int read_options(struct dm_arg_set *args, struct options *options, const 
 
 static int load(struct qcow2_target *target, struct dm_arg_set *args, const char **reason)
 {
-	struct options options;
+	struct options options = { .cache_kib = QCOW2_CACHE_DEFAULT_KIB };
 	u32 largest;
 	int error;
 
 	*reason = "no memory";
-	error = open_chain(target, args, reason);
+	if (args->argc && !strcmp(args->argv[0], "live")) {
+		dm_consume_args(args, 1);
+		error = take_over(target, &options, reason);
+	} else {
+		error = open_chain(target, args, reason);
+	}
 	if (!error)
 		error = read_options(args, &options, reason);
 	if (!error)
@@ -161,6 +205,7 @@ static void free_target(struct qcow2_target *target)
 {
 	unsigned int i;
 
+	qcow2_target_remove(target);
 	qcow2_requests_exit(target);
 	qcow2_writer_exit(target);
 	qcow2_unpackers_exit(&target->unpackers);
@@ -183,6 +228,8 @@ int qcow2_table_load(struct dm_target *ti, unsigned int argc, char **argv)
 	target->ti = ti;
 	target->is_writable = dm_table_is_writable(ti->table);
 	qcow2_grace_init(&target->grace);
+	mutex_init(&target->life);
+	qcow2_target_add(target);
 	error = load(target, &args, &reason);
 	if (error) {
 		free_target(target);

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The chain as one disk, and the times at which its images are ours. */
-#include <linux/uio.h>
-
+#include "overlap.h"
 #include "thread.h"
-#include "writer.h"
+
+/* Guards targets. */
+static DEFINE_MUTEX(targets_lock);
+static LIST_HEAD(targets);
 
 /* Guards writers. */
 static DEFINE_MUTEX(writers_lock);
@@ -32,27 +34,9 @@ int qcow2_target_map(struct qcow2_target *target, u64 at, u64 bytes, bool wait, 
 
 static int read_file(const struct qcow2_extent *extent, struct qcow2_buffer *buffer, u32 skip)
 {
-	const struct qcow2_file *file = qcow2_image_data(extent->image);
-	u32 done = 0;
+	long ret = qcow2_file_read_into(qcow2_image_data(extent->image), buffer->vecs, skip, extent->bytes, extent->host);
 
-	while (done < extent->bytes) {
-		u32 left = extent->bytes - done;
-		bool direct = qcow2_file_fits_direct(file, extent->host + done, left) && !(skip % SECTOR_SIZE);
-		struct iov_iter iter;
-		ssize_t ret;
-
-		iov_iter_bvec(&iter, ITER_DEST, buffer->vecs, qcow2_count_vecs(buffer->vecs, skip + extent->bytes),
-			      skip + extent->bytes);
-		iov_iter_advance(&iter, skip + done);
-		ret = qcow2_file_move(file, false, direct, &iter, extent->host + done);
-		if (ret < 0)
-			return ret;
-		if (!ret)
-			break;
-		done += ret;
-	}
-	memset(buffer->data + skip + done, 0, extent->bytes - done);
-	return 0;
+	return ret < 0 ? ret : 0;
 }
 
 static int read_packed(struct qcow2_target *target, const struct qcow2_extent *extent, u8 *to)
@@ -94,12 +78,14 @@ int qcow2_target_read(struct qcow2_target *target, struct qcow2_buffer *buffer, 
 
 int qcow2_target_load(struct qcow2_target *target, const char **reason)
 {
+	/* What has failed is read only until another table takes its place. */
+	bool write = target->is_writable && !(target->writer && target->writer->failed);
 	u64 l1_memory = QCOW2_MAX_L1_MEMORY;
 	unsigned int i;
 
 	for (i = 0; i < target->nr_images; i++) {
 		bool is_last = i == target->nr_images - 1;
-		int error = qcow2_image_load(&target->images[i], target->is_writable && !i, is_last, &l1_memory, reason);
+		int error = qcow2_image_load(&target->images[i], write && !i, is_last, &l1_memory, reason);
 
 		if (error) {
 			DMERR("file %u of the chain: %s", i, *reason);
@@ -110,6 +96,12 @@ int qcow2_target_load(struct qcow2_target *target, const char **reason)
 	return target->ti->len > DIV_ROUND_UP_ULL(target->images[0].size, SECTOR_SIZE) ? -EINVAL : 0;
 }
 
+static bool share_file(const struct qcow2_writer *a, const struct qcow2_writer *b)
+{
+	return qcow2_file_same(&a->top->file, &b->top->file) || qcow2_file_same(a->data, b->data) ||
+	       qcow2_file_same(&a->top->file, b->data) || qcow2_file_same(a->data, &b->top->file);
+}
+
 /* Return: -EBUSY when another device has the file. */
 static int own(struct qcow2_writer *writer)
 {
@@ -118,7 +110,7 @@ static int own(struct qcow2_writer *writer)
 
 	mutex_lock(&writers_lock);
 	list_for_each_entry(other, &writers, in_writers)
-		if (qcow2_file_same(&other->top->file, &writer->top->file))
+		if (share_file(other, writer))
 			error = -EBUSY;
 	if (!error)
 		list_add(&writer->in_writers, &writers);
@@ -163,6 +155,9 @@ static int start_writer(struct qcow2_writer *writer, const char **reason)
 	*reason = "no memory";
 	if (!writer->l1_dirty)
 		return -ENOMEM;
+	error = qcow2_overlap_load(writer, reason);
+	if (error)
+		return error;
 	*reason = "the header can not be written";
 	return clear_autoclear(writer);
 }
@@ -180,7 +175,45 @@ static int reload(struct qcow2_target *target, const char **reason)
 	*reason = "it has larger clusters than before";
 	if (qcow2_target_largest_cluster(target) > largest)
 		return -EINVAL;
-	return target->writer ? start_writer(target->writer, reason) : 0;
+	return target->writer && !target->writer->failed ? start_writer(target->writer, reason) : 0;
+}
+
+struct qcow2_target *qcow2_target_live(struct qcow2_target *target)
+{
+	struct qcow2_target *other;
+
+	mutex_lock(&targets_lock);
+	list_for_each_entry(other, &targets, in_targets)
+		if (other->was_resumed && dm_table_get_md(other->ti->table) == dm_table_get_md(target->ti->table))
+			return other;
+	mutex_unlock(&targets_lock);
+	return NULL;
+}
+
+void qcow2_target_live_end(void)
+{
+	mutex_unlock(&targets_lock);
+}
+
+void qcow2_target_add(struct qcow2_target *target)
+{
+	mutex_lock(&targets_lock);
+	list_add(&target->in_targets, &targets);
+	mutex_unlock(&targets_lock);
+}
+
+void qcow2_target_remove(struct qcow2_target *target)
+{
+	mutex_lock(&targets_lock);
+	list_del_init(&target->in_targets);
+	mutex_unlock(&targets_lock);
+}
+
+static void set_running(struct qcow2_target *target, bool is_running)
+{
+	mutex_lock(&target->life);
+	target->is_running = is_running;
+	mutex_unlock(&target->life);
 }
 
 int qcow2_target_resume(struct qcow2_target *target)
@@ -195,9 +228,13 @@ int qcow2_target_resume(struct qcow2_target *target)
 			disown(target->writer);
 	}
 	qcow2_thread_end(flags);
-	if (error)
+	if (error) {
 		DMERR("%s: %s", dm_table_device_name(target->ti->table), reason);
-	return error;
+		return error;
+	}
+	WRITE_ONCE(target->was_resumed, true);
+	set_running(target, true);
+	return 0;
 }
 
 void qcow2_target_suspend(struct qcow2_target *target)
@@ -205,6 +242,7 @@ void qcow2_target_suspend(struct qcow2_target *target)
 	struct qcow2_writer *writer = target->writer;
 	unsigned int flags;
 
+	set_running(target, false);
 	/* Never resumed, or suspended already. */
 	if (!writer || list_empty(&writer->in_writers))
 		return;

@@ -5,6 +5,7 @@
 
 #include <linux/device-mapper.h>
 #include <linux/mempool.h>
+#include <linux/mutex.h>
 #include <linux/workqueue.h>
 
 #include "cache.h"
@@ -29,6 +30,8 @@ struct qcow2_stats {
 	atomic64_t requests;
 	/* Requests that had to wait in a thread of their own. */
 	atomic64_t slow;
+	/* Requests that ended where they came, without a thread. */
+	atomic64_t at_once;
 	atomic64_t errors;
 };
 
@@ -52,7 +55,22 @@ struct qcow2_target {
 	struct qcow2_lane lanes[QCOW2_MAX_LANES];
 	unsigned int nr_lanes;
 	struct qcow2_stats stats;
+
+	/* Among all, for tables that take over another's files; guarded there. */
+	struct list_head in_targets;
+	/* Guards is_running: from resuming to suspending, while the images are ours. */
+	struct mutex life;
+	bool is_running;
+	/* Whether it was ever resumed, so that it is the device's table. */
+	bool was_resumed;
 };
+
+/* The table of the device that this one is for, from qcow2_target_live_end() on it may go. Return: NULL: there is none. */
+struct qcow2_target *qcow2_target_live(struct qcow2_target *target);
+void qcow2_target_live_end(void);
+/* Makes a target one among all, and takes it from among them. */
+void qcow2_target_add(struct qcow2_target *target);
+void qcow2_target_remove(struct qcow2_target *target);
 
 /**
  * qcow2_target_map() - tells what a part of the disk is, looking down the chain

@@ -7,6 +7,7 @@
 #include <linux/uio.h>
 
 #include "change.h"
+#include "overlap.h"
 #include "request.h"
 
 /* Bytes of clusters that are allocated at once. */
@@ -54,9 +55,8 @@ int qcow2_write_waiting(struct qcow2_request *request, const struct qcow2_file *
 	return 0;
 }
 
-static int write_zeros(struct qcow2_request *request, const struct qcow2_file *file, u64 bytes, u64 at)
+int qcow2_write_zeros(struct qcow2_writer *writer, const struct qcow2_file *file, u64 bytes, u64 at)
 {
-	struct qcow2_writer *writer = request->target->writer;
 	struct qcow2_spare_buffer *spare = qcow2_buffer_get(writer);
 	int error = 0;
 
@@ -77,7 +77,7 @@ static int write_content(struct qcow2_request *request, const struct qcow2_file 
 {
 	if (request->op == QCOW2_OP_WRITE)
 		return qcow2_write_waiting(request, file, skip, bytes, at);
-	return write_zeros(request, file, bytes, at);
+	return qcow2_write_zeros(request->target->writer, file, bytes, at);
 }
 
 static int write_in_place(struct qcow2_request *request, const struct qcow2_extent *extent, bool wait)
@@ -127,8 +127,7 @@ static int fill(struct fresh_write *write, u64 from, u64 end)
 
 		error = qcow2_target_read(writer->target, &spare->buffer, from, bytes, &is_hole);
 		if (!error && !(is_hole && write->is_zero))
-			error = qcow2_file_write(&writer->top->file, spare->buffer.vecs, bytes,
-						 write->host + (from - base));
+			error = qcow2_file_write(writer->data, spare->buffer.vecs, bytes, write->host + (from - base));
 		from += bytes;
 	}
 	qcow2_buffer_put(writer, spare);
@@ -222,6 +221,12 @@ static int find_places(struct fresh_write *write, u32 *nr, bool *is_new)
 	if (ret < 0)
 		return ret;
 	*is_new = ret;
+	if (ret && write->change.writer->top->has_data_file) {
+		*nr = ret;
+		write->host = write->change.first << header_of(write)->cluster_bits;
+		write->is_zero = write->host >= qcow2_file_size(write->change.writer->data);
+		return 0;
+	}
 	if (ret)
 		return qcow2_refs_alloc(write->change.writer, ret, &write->host, nr, &write->is_zero);
 	*nr = 1;
@@ -248,7 +253,7 @@ static int write_data(struct fresh_write *write)
 	u64 base = write->change.first << header_of(write)->cluster_bits;
 	struct qcow2_request *request = write->request;
 
-	return write_content(request, &write->change.writer->top->file, write->at - request->at,
+	return write_content(request, write->change.writer->data, write->at - request->at,
 			     write->end - write->at, write->host + (write->at - base));
 }
 
@@ -320,9 +325,9 @@ int qcow2_write_range(struct qcow2_request *request, u64 end, bool wait)
 		return error;
 	if (extent.kind != QCOW2_DATA || !extent.copied)
 		return wait ? write_fresh(request, end) : -EAGAIN;
-	if (!qcow2_place_is_data(writer, extent.host, extent.bytes))
-		return qcow2_writer_corrupt(writer, "an L2 entry points at metadata or behind the file's end");
-	error = write_in_place(request, &extent, wait);
+	error = qcow2_place_check(writer, at, extent.host, extent.bytes, wait);
+	if (!error)
+		error = write_in_place(request, &extent, wait);
 	if (!error)
 		request->done += extent.bytes;
 	return error;

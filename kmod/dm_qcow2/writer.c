@@ -3,12 +3,14 @@
 #include <linux/device-mapper.h>
 #include <linux/slab.h>
 
-#include "writer.h"
+#include "overlap.h"
 
 void qcow2_writer_fail(struct qcow2_writer *writer, const char *what, int error)
 {
 	if (cmpxchg(&writer->failed, false, true))
 		return;
+	writer->error = error;
+	smp_store_release(&writer->reason, what);
 	DMERR("%s: %s (%d): nothing is written any more", dm_table_device_name(writer->target->ti->table), what, error);
 	wake_up_all(&writer->committed);
 	dm_table_event(writer->target->ti->table);
@@ -106,6 +108,7 @@ int qcow2_writer_init(struct qcow2_target *target)
 	target->writer = writer;
 	writer->target = target;
 	writer->top = &target->images[0];
+	writer->data = qcow2_image_data(writer->top);
 	INIT_LIST_HEAD(&writer->in_writers);
 	mutex_init(&writer->refs_lock);
 	mutex_init(&writer->l1_lock);
@@ -145,6 +148,7 @@ void qcow2_writer_exit(struct qcow2_target *target)
 	kvfree(writer->frees.list);
 	kvfree(writer->freeing.list);
 	kvfree(writer->reftable);
+	qcow2_overlap_free(writer);
 	bitmap_free(writer->l1_dirty);
 	kvfree(writer);
 	target->writer = NULL;

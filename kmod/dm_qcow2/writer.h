@@ -34,20 +34,23 @@ struct qcow2_spare_buffer {
 	struct qcow2_buffer buffer;
 };
 
-/* Clusters of the file, in bytes, that lose a reference once nothing durable leads to them. */
-struct qcow2_free {
+/* An extent of the file. */
+struct qcow2_place {
 	u64 at;
 	u64 bytes;
 };
 
+/* Clusters that lose a reference once nothing durable leads to them. */
 struct qcow2_frees {
-	struct qcow2_free *list;
+	struct qcow2_place *list;
 	unsigned int nr;
 };
 
 struct qcow2_writer {
 	struct qcow2_target *target;	/* constant */
 	struct qcow2_image *top;	/* constant */
+	/* Where guest clusters are: the image, or its external data file. */
+	const struct qcow2_file *data;	/* constant */
 	/* Among those that write, while this one does; guarded there. */
 	struct list_head in_writers;
 
@@ -62,6 +65,13 @@ struct qcow2_writer {
 	/* Up to here the file has its space. */
 	u64 space;
 	bool no_fallocate;
+
+	/* Where snapshots have their tables, in order: constant while the device runs. overlap.c. */
+	struct qcow2_place *places;
+	u32 nr_places;
+	/* Where L2 tables and refcount blocks may be; bits are set only. */
+	unsigned long *filter;
+	u32 filter_order;
 
 	/* Guards changes of the L1 table and l1_dirty; taken before refs_lock. */
 	struct mutex l1_lock;
@@ -94,8 +104,14 @@ struct qcow2_writer {
 	struct qcow2_buffer l2_copy;
 	struct qcow2_buffer copy;
 
-	/* Set once, by anyone: nothing is written any more. */
+	/* Bytes that the next commit shall make the disk large, 0: nothing to do; and how that ended. */
+	u64 grow_to;
+	int grow_error;
+
+	/* Set once, by anyone: nothing is written any more. Why: reason is set last. */
 	bool failed;
+	int error;
+	const char *reason;
 	bool is_corrupt;
 	atomic64_t allocated;
 	atomic64_t freed;
@@ -139,13 +155,21 @@ int qcow2_reftable_load(struct qcow2_writer *writer, const char **reason);
  */
 int qcow2_refs_alloc(struct qcow2_writer *writer, u32 wanted, u64 *at, u32 *got, bool *fresh);
 
+/* Takes free clusters one behind the other, behind all that were ever in use. As above; -EFBIG: more than there can be. */
+int qcow2_refs_alloc_run(struct qcow2_writer *writer, u32 nr, u64 *at);
+
 /* Takes a reference from each cluster that an extent of the file touches. Return: 0 or a negative errno. */
 int qcow2_refs_drop(struct qcow2_writer *writer, u64 at, u64 bytes);
 
 /* space.c */
 
-/* Whether an extent of the file is where the header, L1 table, refcount table or snapshot table is known to be. */
-bool qcow2_place_is_table(const struct qcow2_writer *writer, u64 at, u64 bytes);
+/**
+ * qcow2_space_zero() - makes a part of an external data file read as zeros
+ * @unmap: whether its space may go, too
+ *
+ * Return: 0; -EOPNOTSUPP: the file system can not, zeros have to be written; other errors.
+ */
+int qcow2_space_zero(struct qcow2_writer *writer, u64 at, u64 bytes, bool unmap);
 
 /* Gives space behind the last cluster in use back to the file system. Nothing is in flight. */
 void qcow2_space_trim(struct qcow2_writer *writer);
@@ -160,6 +184,20 @@ void qcow2_space_trim(struct qcow2_writer *writer);
  */
 int qcow2_l2_get(struct qcow2_writer *writer, u64 at, struct qcow2_slice **found);
 
+/* grow.c */
+
+/* Whether the disk can get that size in bytes. Return: 0 or a negative errno, with a constant string for people. */
+int qcow2_grow_check(const struct qcow2_writer *writer, u64 size, const char **reason);
+
+/**
+ * qcow2_grow() - makes the image's disk larger, as qcow2_grow_check() allows
+ *
+ * In the commit's thread. What requests see stays as it is: the table that follows has the new size.
+ *
+ * Return: 0; errors after which nothing has changed, or nothing is written any more.
+ */
+int qcow2_grow(struct qcow2_writer *writer, u64 size);
+
 /* commit.c */
 
 /* Ends a request when all that was done before is durable. Any context. */
@@ -172,6 +210,8 @@ void qcow2_commit_throttle(struct qcow2_writer *writer);
 void qcow2_commit_soon(struct qcow2_writer *writer);
 /* The work. */
 void qcow2_commit_run(struct work_struct *work);
+/* Makes all reference counts durable, and data written before. In the commit's thread. Return: 0 or a negative errno. */
+int qcow2_commit_counts(struct qcow2_writer *writer);
 /* Commits until nothing is left to be written. Return: 0 or -EIO. */
 int qcow2_commit_all(struct qcow2_writer *writer);
 

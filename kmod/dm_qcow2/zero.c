@@ -38,8 +38,30 @@ static struct qcow2_entry new_entry(const struct qcow2_request *request, const s
 	return zero_entry(request, keep ? old->host : 0);
 }
 
+/*
+ * What an external data file has of clusters whose entries will change. It is done while they are claimed: later their places
+ * could be in use again. A raw one has to read as the disk does.
+ */
+static int change_data(struct qcow2_request *request, const struct qcow2_cluster *old, u64 at)
+{
+	struct qcow2_writer *writer = request->target->writer;
+	bool unmap = request->op == QCOW2_OP_DISCARD || request->unmap;
+	bool is_raw = qcow2_has_raw_data_file(header_of(request));
+	u64 bytes = min(qcow2_cluster_bytes(header_of(request)), writer->top->size - at);
+	int error;
+
+	if (!is_raw && (!unmap || !old->has_host))
+		return 0;
+	error = qcow2_space_zero(writer, at, bytes, unmap);
+	/* Else its space is not given back. */
+	if (!is_raw || error != -EOPNOTSUPP)
+		return is_raw ? error : 0;
+	return qcow2_write_zeros(writer, writer->data, bytes, at);
+}
+
 static int change_clusters(struct qcow2_request *request, u32 wanted)
 {
+	const struct qcow2_image *top = &request->target->images[0];
 	struct qcow2_entry entries[QCOW2_MAX_RUN];
 	u64 at = request->at + request->done;
 	struct qcow2_change change;
@@ -52,6 +74,8 @@ static int change_clusters(struct qcow2_request *request, u32 wanted)
 		struct qcow2_cluster old;
 
 		error = qcow2_change_look(&change, i, &old);
+		if (!error && top->has_data_file)
+			error = change_data(request, &old, (change.first + i) << top->header.cluster_bits);
 		if (!error)
 			entries[i] = new_entry(request, &old);
 	}
@@ -73,7 +97,8 @@ static int zero_part(struct qcow2_request *request, u64 end)
 
 	if (error)
 		return error;
-	if (extent.kind != QCOW2_ZERO)
+	/* Where no entry says zero, a raw data file may still have something. */
+	if (extent.kind != QCOW2_ZERO || qcow2_has_raw_data_file(header_of(request)))
 		return qcow2_write_range(request, at + extent.bytes, true);
 	request->done += extent.bytes;
 	return 0;
@@ -108,7 +133,7 @@ int qcow2_zero_piece(struct qcow2_request *request, bool wait)
 	error = qcow2_image_map(&request->target->cache, top, at, left, true, &extent);
 	if (error)
 		return error;
-	if (extent.kind == QCOW2_UNALLOCATED && !has_backing(request)) {
+	if (extent.kind == QCOW2_UNALLOCATED && !has_backing(request) && !qcow2_has_raw_data_file(&top->header)) {
 		request->done += extent.bytes;
 		return 0;
 	}

@@ -11,13 +11,14 @@ export const dmQcow2: ModuleSource = {
     { folder: 'exercise', name: 'qcow2-exercise' },
     { folder: 'exercise', name: 'qcow2-load' },
     { folder: 'fuzz', name: 'qcow2-crash' },
+    { folder: 'fuzz', name: 'qcow2-fill' },
   ],
 };
 
 /** The module and its programs, for the guest. */
 export function qcow2Files(built: BuiltSource): NonNullable<BootRequest['files']> {
   const programs = [...built.programs]
-    .filter(([name]) => name !== 'qcow2-crash')
+    .filter(([name]) => !['qcow2-crash', 'qcow2-fill'].includes(name))
     .map(([name, data]) => ({ path: `sbin/${name}`, data, mode: 0o755 }));
   return [{ path: 'dm_qcow2.ko', data: built.module }, ...programs];
 }

@@ -8,6 +8,8 @@ export interface MadeImage {
   name: string;
   /** File of the top, in the folder of all images. */
   file: string;
+  /** Its external data file, beside it. */
+  dataFile?: string | undefined;
   bytes: number;
   /** Of the whole disk, as qemu-img reads it. */
   sha256: string;
@@ -184,6 +186,8 @@ function writesOf(seed: number, bytes: number): string[] {
   });
 }
 
+const dataFileOf = (recipe: Recipe | undefined) => /data_file=([^,]+)/.exec(recipe?.options ?? '')?.[1];
+
 function make(folder: string, recipe: Recipe): MadeImage {
   const file = `${recipe.name}.qcow2`;
   const run = (command: string) =>
@@ -205,6 +209,7 @@ function make(folder: string, recipe: Recipe): MadeImage {
   return {
     name: recipe.name,
     file,
+    dataFile: dataFileOf(recipe),
     bytes: expected.length,
     sha256: createHash('sha256').update(expected).digest('hex'),
   };
@@ -226,13 +231,15 @@ export function makeImages(folder: string, names?: readonly string[]): MadeImage
   return recipes.filter(({ name }) => wanted.has(name)).map((recipe) => make(folder, recipe));
 }
 
-/** The files of an image's chain as FORMAT:PATH, the top first, for programs. */
+/** The files of an image's chain as FORMAT:PATH, the top first and then its data file, for programs. */
 export function chainOf(folder: string, name: string): string[] {
   const recipe = recipes.find((one) => one.name === name);
+  const data = dataFileOf(recipe);
   const below = /^-b (\S+)\.(\w+) /.exec(recipe?.backing ?? '');
   const rest = below?.[2] === 'qcow2' ? chainOf(folder, below[1]!) : [];
   return [
     `qcow2:${join(folder, `${name}.qcow2`)}`,
+    ...(data === undefined ? [] : [`data:${join(folder, data)}`]),
     ...(below?.[2] === 'raw' ? [`raw:${join(folder, `${below[1]}.raw`)}`] : rest),
   ];
 }

@@ -1,6 +1,6 @@
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, linkSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -84,6 +84,27 @@ describe('a file that an image names', () => {
       check(over('top.qcow2', `${folder}/bases/../images/base.qcow2x`), '--base', join(folder, 'bases'))
         .status,
     ).toBe(1);
+  });
+
+  test('is looked for where the image was found, as QEMU does, not where a link leads', () => {
+    over('linked.qcow2', 'base.qcow2', 'qcow2');
+    symlinkSync('../images/linked.qcow2', join(folder, 'bases/link.qcow2'));
+    const { stdout, status } = check('bases/link.qcow2');
+    expect(status).toBe(0);
+    expect(stdout).toContain('/bases/base.qcow2');
+  });
+
+  test('is not opened as data file that is in the chain already', () => {
+    const image = join(folder, 'images/itself.qcow2');
+    execFileSync('qemu-img', ['create', '-q', '-f', 'qcow2', '-o', `data_file=data.raw`, image, '1M'], {
+      cwd: join(folder, 'images'),
+    });
+    expect(check('images/itself.qcow2').status).toBe(0);
+    rmSync(join(folder, 'images/data.raw'));
+    linkSync(image, join(folder, 'images/data.raw'));
+    const { stderr, status } = check('images/itself.qcow2');
+    expect(stderr).toContain('it is in the chain twice');
+    expect(status).toBe(1);
   });
 
   test('does not reach the terminal with what can not be printed', () => {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The header of an image. All of it may be hostile: each number is checked before it is used or handed on. */
 #include "header.h"
+#include "snapshot.h"
 
 #define V2_HEADER_BYTES 72
 #define V3_HEADER_BYTES 104
@@ -10,9 +11,8 @@
 #define EXTENSION_BACKING_FORMAT 0xe2792aca
 #define EXTENSION_ENCRYPTION 0x0537be77
 #define EXTENSION_DATA_FILE 0x44415441
-
-/* Of a snapshot table's entry: what stands before its texts. */
-#define SNAPSHOT_BYTES 40
+#define EXTENSION_BITMAPS 0x23852875
+#define BITMAPS_BYTES 24
 
 /* Offsets above are not valid anywhere in an image: a file's size is signed. */
 #define MAX_OFFSET 0x7fffffffffffffffULL
@@ -29,8 +29,7 @@ static int unsupported(const char **reason, const char *text)
 	return -EOPNOTSUPP;
 }
 
-/* Whether a table may be at an offset: on a cluster's start, behind the header, its end not behind what a file can have. */
-static bool table_fits(const struct qcow2_header *header, u64 at, u64 bytes)
+bool qcow2_table_fits(const struct qcow2_header *header, u64 at, u64 bytes)
 {
 	if (at & (qcow2_cluster_bytes(header) - 1))
 		return false;
@@ -80,7 +79,7 @@ static int check_l1(const struct qcow2_header *header, const char **reason)
 		return unsupported(reason, "L1 table above 32 MiB");
 	if (header->l1_entries < qcow2_l1_needed(header))
 		return invalid(reason, "L1 table too small for the disk");
-	if (header->l1_entries && !table_fits(header, header->l1_at, header->l1_entries * (u64)sizeof(u64)))
+	if (header->l1_entries && !qcow2_table_fits(header, header->l1_at, header->l1_entries * (u64)sizeof(u64)))
 		return invalid(reason, "L1 table's offset");
 	return 0;
 }
@@ -96,16 +95,27 @@ static int check_tables(const struct qcow2_header *header, const char **reason)
 		return invalid(reason, "no reference count table");
 	if (reftable > QCOW2_MAX_REFTABLE_BYTES)
 		return unsupported(reason, "reference count table above 8 MiB");
-	if (!table_fits(header, header->reftable_at, reftable))
+	if (!qcow2_table_fits(header, header->reftable_at, reftable))
 		return invalid(reason, "reference count table's offset");
 	if (header->nr_snapshots > QCOW2_MAX_SNAPSHOTS)
 		return unsupported(reason, "too many snapshots");
 	if (header->nr_snapshots &&
-	    !table_fits(header, header->snapshots_at, (u64)header->nr_snapshots * SNAPSHOT_BYTES))
+	    !qcow2_table_fits(header, header->snapshots_at, (u64)header->nr_snapshots * QCOW2_SNAPSHOT_BYTES))
 		return invalid(reason, "snapshot table's offset");
 	if (header->nr_snapshots && qcow2_has_data_file(header))
 		return invalid(reason, "snapshots with an external data file");
 	return 0;
+}
+
+/* Where the directory of bitmaps is; what is no place of a table counts as none, since bitmaps are not used. */
+static void parse_bitmaps(const u8 *data, u32 bytes, struct qcow2_header *header)
+{
+	u64 directory = bytes >= BITMAPS_BYTES ? qcow2_be64(data + 8) : 0;
+
+	if (directory && qcow2_table_fits(header, qcow2_be64(data + 16), directory)) {
+		header->bitmaps_at = qcow2_be64(data + 16);
+		header->bitmaps_bytes = directory;
+	}
 }
 
 /* Extensions reach to the backing file's name, or to the first cluster's end. */
@@ -132,6 +142,9 @@ static int parse_extensions(const u8 *start, size_t bytes, struct qcow2_header *
 			break;
 		case EXTENSION_DATA_FILE:
 			header->data_file_name = data;
+			break;
+		case EXTENSION_BITMAPS:
+			parse_bitmaps(start + data.at, length, header);
 			break;
 		case EXTENSION_ENCRYPTION:
 			return unsupported(reason, "it is encrypted");
@@ -170,13 +183,13 @@ int qcow2_parse_header(const u8 *start, size_t bytes, struct qcow2_header *heade
 	header->cluster_bits = qcow2_be32(start + 20);
 	if (header->cluster_bits < QCOW2_MIN_CLUSTER_BITS || header->cluster_bits > QCOW2_MAX_CLUSTER_BITS)
 		return invalid(reason, "cluster size");
-	header->size = qcow2_be64(start + 24);
+	header->size = qcow2_be64(start + QCOW2_AT_SIZE);
 	if (header->size > MAX_OFFSET - (1ULL << QCOW2_MAX_CLUSTER_BITS))
 		return invalid(reason, "size of the disk");
 	if (qcow2_be32(start + 32))
 		return unsupported(reason, "it is encrypted");
 	header->l1_entries = qcow2_be32(start + QCOW2_AT_L1_SIZE);
-	header->l1_at = qcow2_be64(start + 40);
+	header->l1_at = qcow2_be64(start + QCOW2_AT_L1);
 	header->reftable_at = qcow2_be64(start + QCOW2_AT_REFTABLE);
 	header->reftable_clusters = qcow2_be32(start + 56);
 	header->nr_snapshots = qcow2_be32(start + 60);

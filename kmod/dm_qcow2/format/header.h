@@ -36,7 +36,9 @@
 #define QCOW2_AUTOCLEAR_RAW_DATA (1ULL << 1)
 
 /* Where the feature bits stand in a version 3 header. */
+#define QCOW2_AT_SIZE 24
 #define QCOW2_AT_L1_SIZE 36
+#define QCOW2_AT_L1 40
 #define QCOW2_AT_REFTABLE 48
 #define QCOW2_AT_INCOMPAT 72
 #define QCOW2_AT_AUTOCLEAR 88
@@ -76,6 +78,9 @@ struct qcow2_header {
 	/* From extensions; bytes is 0 without. */
 	struct qcow2_span backing_format;
 	struct qcow2_span data_file_name;
+	/* The directory of bitmaps; bytes is 0 without. */
+	u64 bitmaps_at;
+	u64 bitmaps_bytes;
 };
 
 /**
@@ -88,6 +93,9 @@ struct qcow2_header {
  * Return: 0; -EINVAL for what no image may hold; -EOPNOTSUPP for what is valid and can not be done here.
  */
 int qcow2_parse_header(const u8 *start, size_t bytes, struct qcow2_header *header, const char **reason);
+
+/* Whether a table may be at an offset: on a cluster's start, behind the header, its end not behind what a file can have. */
+bool qcow2_table_fits(const struct qcow2_header *header, u64 at, u64 bytes);
 
 static inline u64 qcow2_cluster_bytes(const struct qcow2_header *header)
 {
@@ -102,6 +110,12 @@ static inline bool qcow2_has_extended_l2(const struct qcow2_header *header)
 static inline bool qcow2_has_data_file(const struct qcow2_header *header)
 {
 	return header->incompat & QCOW2_INCOMPAT_DATA_FILE;
+}
+
+/* Whether the external data file has to read as the disk does, zeros and all. */
+static inline bool qcow2_has_raw_data_file(const struct qcow2_header *header)
+{
+	return qcow2_has_data_file(header) && header->autoclear & QCOW2_AUTOCLEAR_RAW_DATA;
 }
 
 /* log2 of the bytes of an L2 entry. */

@@ -5,7 +5,8 @@
  * have leaked clusters, but nothing else, and what was flushed before must be there.
  *
  * usage: qcow2-crash SEED ROUNDS OPERATIONS CRASHES FORMAT:FILE...
- * The chain, the top first; FORMAT is qcow2 or raw. Works in the folder of the images, which it does not change.
+ * The chain, the top first; FORMAT is qcow2 or raw, or data for the top's external data file. Works in the folder of the
+ * images, which it does not change.
  */
 #include <sys/wait.h>
 #include <unistd.h>
@@ -13,6 +14,9 @@
 #include "emulate.h"
 
 #define MAX_OPS 4096
+
+/* Up to there disks grow. */
+#define MAX_SIZE (24ULL << 20)
 
 static u64 state;
 
@@ -33,6 +37,7 @@ struct done {
 static struct {
 	struct disk *disks[QCOW2_MAX_CHAIN];
 	unsigned int nr;
+	struct disk *data;
 	bool is_raw;
 	char folder[4096];
 	struct emulated device;
@@ -56,7 +61,7 @@ static void die(const char *what, u64 at)
 
 static unsigned int now(void)
 {
-	return run.disks[0]->nr_events;
+	return disk_now();
 }
 
 static void note(u64 at, u64 bytes, unsigned int event)
@@ -196,7 +201,7 @@ static bool is_possible(const u8 *is, u64 at, unsigned int crash)
 	return false;
 }
 
-static void check_content(struct disk *after, unsigned int crash)
+static void check_content(struct disk *after, struct disk *data, unsigned int crash)
 {
 	struct disk *disks[QCOW2_MAX_CHAIN];
 	static struct emulated other;
@@ -207,7 +212,7 @@ static void check_content(struct disk *after, unsigned int crash)
 	memcpy(disks, run.disks, sizeof(disks));
 	disks[0] = after;
 	run.is_failing = false;
-	if (emulate_open(&other, disks, run.nr, run.is_raw, false, &reason) ||
+	if (emulate_open(&other, disks, run.nr, data, run.is_raw, false, &reason) ||
 	    emulate_request(&other, QCOW2_OP_READ, false, 0, run.size, is))
 		die("an image can not be read afterwards", 0);
 	emulate_close(&other, true);
@@ -217,16 +222,25 @@ static void check_content(struct disk *after, unsigned int crash)
 	free(is);
 }
 
+static void check_crash(unsigned int at, const char *what)
+{
+	struct disk *after = disk_crash(run.disks[0], at, state);
+	struct disk *data = run.data ? disk_crash(run.data, at, state / 2) : NULL;
+
+	check_image(after, true, what);
+	check_content(after, data, at);
+	disk_free(after);
+	if (data)
+		disk_free(data);
+}
+
 /* Losses of power since the last flush of a round, or while that flush was under way. */
 static void crash(unsigned int from, unsigned int count)
 {
 	while (count--) {
 		unsigned int at = from + draw(now() - from + 1);
-		struct disk *after = disk_crash(run.disks[0], at, state);
 
-		check_image(after, true, "after a loss of power");
-		check_content(after, at);
-		disk_free(after);
+		check_crash(at, "after a loss of power");
 	}
 }
 
@@ -234,53 +248,120 @@ static void resume(void)
 {
 	const char *reason = "";
 
-	if (emulate_open(&run.device, run.disks, run.nr, run.is_raw, true, &reason)) {
+	if (emulate_open(&run.device, run.disks, run.nr, run.data, run.is_raw, true, &reason)) {
 		fprintf(stderr, "can not be opened: %s\n", reason);
 		exit(2);
 	}
 	run.size = run.device.target.images[0].size;
 }
 
-/* The log begins anew. */
-static void restart(const u8 *data, u64 size)
+/* The disk gets larger, with losses of power meanwhile; behind its old end it is zeros. */
+static void grow(unsigned int crashes)
 {
-	struct disk *next = disk_new(data, size);
+	u64 size = run.size + 512 * (u64)(1 + draw(draw(2) ? 100 : 8000));
+	u64 old = run.size;
+	unsigned int from = now();
 
-	disk_free(run.disks[0]);
-	run.disks[0] = next;
-	disk_log(next);
+	if (size > MAX_SIZE || emulate_grow(&run.device, size))
+		return;
+	/* All before was committed, too. */
+	crash(from, crashes);
+	emulate_close(&run.device, true);
 	resume();
+	if (run.size != size)
+		die("the size after growing", size);
+	run.model = realloc(run.model, size);
+	run.flushed = realloc(run.flushed, size);
+	memset(run.model + old, 0, size - old);
+	forget_done();
+	do_read(0, size);
+}
+
+/* The disks begin anew, with the contents of others. */
+static void restart(struct disk *image, struct disk *data)
+{
+	disk_free(run.disks[0]);
+	run.disks[0] = image;
+	disk_log(image);
+	if (data) {
+		disk_free(run.data);
+		run.data = data;
+		disk_log(data);
+	}
+	resume();
+}
+
+static struct disk *copy_of(const struct disk *disk)
+{
+	return disk ? disk_new(disk->data, disk->size) : NULL;
+}
+
+/* A device that failed is read only from then on, also when it is resumed: it shows what is in the file, and leaves that. */
+static void resume_failed(void)
+{
+	struct qcow2_target *target = &run.device.target;
+	static struct emulated other;
+	const char *reason;
+	unsigned int before;
+	u8 *is, *has;
+
+	if (!target->writer->failed)
+		return;
+	qcow2_target_suspend(target);
+	before = now();
+	is = malloc(run.size);
+	has = malloc(run.size);
+	if (qcow2_target_resume(target) || !target->writer->failed ||
+	    emulate_request(&run.device, QCOW2_OP_READ, false, 0, run.size, is) ||
+	    emulate_open(&other, run.disks, run.nr, run.data, run.is_raw, false, &reason) ||
+	    emulate_request(&other, QCOW2_OP_READ, false, 0, run.size, has) || memcmp(is, has, run.size) ||
+	    !emulate_request(&run.device, QCOW2_OP_WRITE, false, 0, 512, is) || !emulate_flush(&run.device) ||
+	    now() != before) {
+		fprintf(stderr, "a failed device is not as it has to be when it is resumed\n");
+		exit(1);
+	}
+	emulate_close(&other, true);
+	free(is);
+	free(has);
 }
 
 /* Writes and syncs fail from some time on, or a single one does; with no loss of power, and with one. */
 static void fail(unsigned int operations)
 {
-	u64 size = run.disks[0]->size;
-	u8 *data = malloc(size), *model = malloc(run.size);
-	struct disk *after;
+	struct disk *image = copy_of(run.disks[0]), *data = copy_of(run.data);
+	struct disk *failing = run.data && draw(2) ? run.data : run.disks[0];
+	u8 *model = malloc(run.size);
 	unsigned int i;
 
-	memcpy(data, run.disks[0]->data, size);
 	memcpy(model, run.model, run.size);
 	run.is_failing = true;
-	run.disks[0]->fail_after = draw(operations);
+	failing->fail_after = draw(operations);
 	for (i = 0; i < operations; i++)
 		do_one();
 	emulate_flush(&run.device);
-	run.disks[0]->fail_after = draw(2) ? -1 : run.disks[0]->fail_after;
+	failing->fail_after = draw(2) ? -1 : failing->fail_after;
 	emulate_flush(&run.device);
+	resume_failed();
 	emulate_close(&run.device, true);
 	check_image(run.disks[0], true, "after a failure");
-	check_content(run.disks[0], now());
-	after = disk_crash(run.disks[0], now(), state);
-	check_image(after, true, "after a failure and a loss of power");
-	check_content(after, now());
-	disk_free(after);
+	check_content(run.disks[0], run.data, now());
+	check_crash(now(), "after a failure and a loss of power");
 	memcpy(run.model, model, run.size);
 	forget_done();
-	restart(data, size);
-	free(data);
+	restart(image, data);
 	free(model);
+}
+
+/* A raw data file is the disk itself. */
+static void check_raw_data(void)
+{
+	u64 at;
+
+	if (!run.data || !(run.disks[0]->data[QCOW2_AT_AUTOCLEAR + 7] & QCOW2_AUTOCLEAR_RAW_DATA))
+		return;
+	for (at = 0; at < run.size; at++)
+		if (run.model[at] != (at < run.data->size ? run.data->data[at] : 0))
+			die("raw data file", at);
 }
 
 static void round_of(unsigned int operations, unsigned int crashes)
@@ -298,11 +379,14 @@ static void round_of(unsigned int operations, unsigned int crashes)
 		forget_done();
 	}
 	do_read(0, run.size);
+	if (!draw(3))
+		grow(crashes);
 	if (draw(3))
 		return;
 	emulate_close(&run.device, true);
 	check_image(run.disks[0], false, "after a round");
-	restart(run.disks[0]->data, run.disks[0]->size);
+	check_raw_data();
+	restart(copy_of(run.disks[0]), copy_of(run.data));
 	do_read(0, run.size);
 	fail(operations);
 }
@@ -321,12 +405,18 @@ int main(int argc, char **argv)
 	for (i = 5; i < (unsigned int)argc; i++) {
 		const char *file = strchr(argv[i], ':');
 
+		if (!strncmp(argv[i], "data:", 5)) {
+			run.data = disk_load(file + 1);
+			continue;
+		}
 		run.is_raw = !strncmp(argv[i], "raw:", 4);
 		run.disks[run.nr++] = disk_load(file ? file + 1 : argv[i]);
 	}
 	snprintf(run.folder, sizeof(run.folder), "%s", strchr(argv[5], ':') + 1);
 	*strrchr(run.folder, '/') = '\0';
 	disk_log(run.disks[0]);
+	if (run.data)
+		disk_log(run.data);
 	resume();
 	run.model = malloc(run.size);
 	run.flushed = malloc(run.size);

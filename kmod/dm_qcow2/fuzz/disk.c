@@ -9,6 +9,7 @@ enum event_kind { EVENT_WRITE, EVENT_SYNC, EVENT_PUNCH, EVENT_RESIZE };
 
 struct disk_event {
 	enum event_kind kind;
+	unsigned int time;
 	u64 at;
 	u64 bytes;
 	u8 *data;
@@ -98,9 +99,16 @@ static void apply(struct disk *disk, const struct disk_event *event)
 	}
 }
 
+static unsigned int time_now;
+
+unsigned int disk_now(void)
+{
+	return time_now;
+}
+
 static void log_event(struct disk *disk, enum event_kind kind, u64 at, u64 bytes, const u8 *data)
 {
-	struct disk_event event = { kind, at, bytes, NULL };
+	struct disk_event event = { kind, ++time_now, at, bytes, NULL };
 
 	if (data) {
 		event.data = malloc(bytes);
@@ -124,6 +132,11 @@ void disk_log(struct disk *disk)
 	disk->base_size = disk->size;
 	disk->base = malloc(disk->size + 1);
 	memcpy(disk->base, disk->data, disk->size);
+}
+
+bool disk_is_synced(const struct disk *disk)
+{
+	return !disk->nr_events || disk->events[disk->nr_events - 1].kind == EVENT_SYNC;
 }
 
 static u64 next_random(u64 *state)
@@ -154,11 +167,13 @@ static void apply_torn(struct disk *disk, const struct disk_event *event, u64 *r
 	}
 }
 
-struct disk *disk_crash(const struct disk *disk, unsigned int events, uint64_t random)
+struct disk *disk_crash(const struct disk *disk, unsigned int until, uint64_t random)
 {
 	struct disk *after = disk_new(disk->base, disk->base_size);
-	unsigned int synced = 0, i;
+	unsigned int events = 0, synced = 0, i;
 
+	while (events < disk->nr_events && disk->events[events].time <= until)
+		events++;
 	for (i = 0; i < events; i++)
 		if (disk->events[i].kind == EVENT_SYNC)
 			synced = i;
@@ -218,13 +233,19 @@ ssize_t qcow2_file_move(const struct qcow2_file *file, bool write, bool direct, 
 	return bytes;
 }
 
-long qcow2_file_read(const struct qcow2_file *file, const struct bio_vec *vecs, u32 bytes, u64 at)
+bool qcow2_file_is_swap(const struct qcow2_file *file)
 {
-	struct iov_iter iter = { (u8 *)vecs->bv_page, bytes };
+	return false;
+}
+
+long qcow2_file_read_into(const struct qcow2_file *file, const struct bio_vec *vecs, u32 skip, u32 bytes, u64 at)
+{
+	u8 *memory = (u8 *)vecs->bv_page + skip;
+	struct iov_iter iter = { memory, bytes };
 	long ret = qcow2_file_move(file, false, false, &iter, at);
 
 	if (ret >= 0)
-		memset((u8 *)vecs->bv_page + ret, 0, bytes - ret);
+		memset(memory + ret, 0, bytes - ret);
 	return ret;
 }
 
@@ -256,7 +277,7 @@ int vfs_fsync(struct file *file, int datasync)
 
 int vfs_fallocate(struct file *file, int mode, s64 at, s64 bytes)
 {
-	if (mode & FALLOC_FL_PUNCH_HOLE)
+	if (mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE))
 		log_event(file->disk, EVENT_PUNCH, at, bytes, NULL);
 	else if ((u64)(at + bytes) >= ROOM)
 		return -ENOSPC;

@@ -29,15 +29,21 @@ struct disk *disk_load(const char *path);
 struct disk *disk_new(const void *data, uint64_t size);
 void disk_free(struct disk *disk);
 
+/* Events of all disks together so far: a time that they share. */
+unsigned int disk_now(void);
+
 /* Begins to remember. */
 void disk_log(struct disk *disk);
 
+/* Whether the last that happened was a sync, as far as the disk remembers. */
+bool disk_is_synced(const struct disk *disk);
+
 /**
  * disk_crash() - the disk after a loss of power
- * @events: how many of those that were logged had happened
+ * @until: the time of it
  * @random: which of the writes that no sync followed, sector by sector, got through
  */
-struct disk *disk_crash(const struct disk *disk, unsigned int events, uint64_t random);
+struct disk *disk_crash(const struct disk *disk, unsigned int until, uint64_t random);
 
 /* Return: 0 or -1. */
 int disk_save(const struct disk *disk, const char *path);

@@ -161,6 +161,14 @@ void qcow2_part_start(struct qcow2_request *request, const struct qcow2_file *fi
 
 void qcow2_requests_end(struct list_head *requests, int error)
 {
+	struct qcow2_request *request, *next;
+
+	list_for_each_entry_safe(request, next, requests, in_list) {
+		/* Not before the sync, and not only after what comes behind it. */
+		fuzz_assert(error || disk_is_synced(request->target->images[0].file.file->disk));
+		request->status = error ? BLK_STS_IOERR : BLK_STS_OK;
+		request->done = 1;
+	}
 }
 
 static int next_piece(struct qcow2_request *request, bool wait)
@@ -204,12 +212,30 @@ int emulate_request(struct emulated *device, enum qcow2_op op, bool unmap, u64 a
 
 int emulate_flush(struct emulated *device)
 {
-	fuzz_queue_work(&device->target.writer->commit);
+	struct qcow2_request request = { .target = &device->target, .op = QCOW2_OP_FLUSH };
+
+	qcow2_commit_add(device->target.writer, &request.in_list);
 	fuzz_run_work();
-	return device->target.writer->failed ? -EIO : 0;
+	fuzz_assert(request.done);
+	return request.status ? -EIO : 0;
 }
 
-int emulate_open(struct emulated *device, struct disk **disks, unsigned int nr, bool is_raw, bool write,
+int emulate_grow(struct emulated *device, u64 size)
+{
+	struct qcow2_writer *writer = device->target.writer;
+	const char *reason;
+	int error = qcow2_grow_check(writer, size, &reason);
+
+	if (error)
+		return error;
+	writer->grow_error = -EIO;
+	writer->grow_to = size;
+	error = qcow2_commit_all(writer);
+	writer->grow_to = 0;
+	return error ? error : writer->grow_error;
+}
+
+int emulate_open(struct emulated *device, struct disk **disks, unsigned int nr, struct disk *data, bool is_raw, bool write,
 		 const char **reason)
 {
 	static const struct file_operations ops = { true };
@@ -228,7 +254,14 @@ int emulate_open(struct emulated *device, struct disk **disks, unsigned int nr, 
 		target->images[i].file = (struct qcow2_file){ .file = &device->files[i], .block = 512 };
 		target->images[i].is_raw = is_raw && i == nr - 1;
 	}
+	if (data) {
+		device->data = (struct file){ .f_op = &ops, .disk = data };
+		target->images[0].data_file = (struct qcow2_file){ .file = &device->data, .block = 512 };
+		target->images[0].has_data_file = true;
+	}
 	qcow2_grace_init(&target->grace);
+	mutex_init(&target->life);
+	qcow2_target_add(target);
 	error = qcow2_target_load(target, reason);
 	if (!error)
 		error = qcow2_cache_init(&target->cache, 0);
@@ -246,6 +279,7 @@ void emulate_close(struct emulated *device, bool clean)
 	if (target->writer && !clean)
 		target->writer->failed = true;
 	qcow2_target_suspend(target);
+	qcow2_target_remove(target);
 	if (target->writer)
 		qcow2_writer_exit(target);
 	qcow2_cache_exit(&target->cache);

@@ -112,7 +112,7 @@ static void try(struct disk *disk, bool write, unsigned int *opened)
 {
 	static struct emulated device;
 	const char *reason = "";
-	int error = emulate_open(&device, &disk, 1, false, write, &reason);
+	int error = emulate_open(&device, &disk, 1, NULL, false, write, &reason);
 
 	if (!error) {
 		use(&device, write);

@@ -55,7 +55,10 @@ typedef unsigned int status_type_t;
 #define WRITE_ONCE(x, value) (*(volatile typeof(x) *)&(x) = (value))
 #define cmpxchg(pointer, old, new) ({ typeof(*(pointer)) old_ = *(pointer); if (old_ == (old)) *(pointer) = (new); old_; })
 #define is_power_of_2(n) ((n) && !((n) & ((n) - 1)))
-#define ilog2(n) (31 - __builtin_clz(n))
+#define ilog2(n) (63 - __builtin_clzll(n))
+#define sort(base, nr, size, compare, swapping) qsort(base, nr, size, compare)
+#define smp_store_release(pointer, value) (*(pointer) = (value))
+#define S64_MAX INT64_MAX
 #define smp_mb() ((void)0)
 #define smp_rmb() ((void)0)
 #define smp_mb__after_atomic() ((void)0)
@@ -202,9 +205,12 @@ static inline void hlist_del(struct hlist_node *node)
 #define hlist_for_each_entry(at, head, member)						\
 	for (at = hlist_entry_safe_((head)->first, typeof(*at), member); at;		\
 	     at = hlist_entry_safe_(at->member.next, typeof(*at), member))
-#define hash_64(value, bits) ((u32)((u64)(value) * 0x61C8864680B583EBULL >> (64 - (bits))))
+#define GOLDEN_RATIO_64 0x61C8864680B583EBULL
+#define hash_64(value, bits) ((u32)((u64)(value) * GOLDEN_RATIO_64 >> (64 - (bits))))
 
 /* Bits. */
+#define BITS_TO_LONGS(bits) (((bits) + 63) / 64)
+#define set_bit(bit, map) __set_bit(bit, map)
 #define __set_bit(bit, map) ((map)[(bit) / 64] |= 1UL << ((bit) % 64))
 #define __clear_bit(bit, map) ((map)[(bit) / 64] &= ~(1UL << ((bit) % 64)))
 #define clear_bit_unlock(bit, map) __clear_bit(bit, map)
@@ -366,6 +372,7 @@ struct iov_iter {
 
 #define FALLOC_FL_KEEP_SIZE 0x01
 #define FALLOC_FL_PUNCH_HOLE 0x02
+#define FALLOC_FL_ZERO_RANGE 0x10
 int vfs_fsync(struct file *file, int datasync);
 int vfs_fallocate(struct file *file, int mode, s64 at, s64 bytes);
 int vfs_truncate(const struct path *path, s64 bytes);
@@ -378,6 +385,7 @@ struct dm_target {
 	u64 len;
 };
 
+#define dm_table_get_md(table) (table)
 #define dm_table_device_name(table) "device"
 #define dm_table_event(table) ((void)(table))
 #define DMERR(format, ...) (fuzz_verbose ? (void)fprintf(stderr, format "\n", ##__VA_ARGS__) : (void)0)

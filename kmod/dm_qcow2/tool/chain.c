@@ -64,7 +64,8 @@ static int open_below(const char *folder, const char *name, int flags)
 
 	if (root < 0)
 		return -1;
-	fd = syscall(SYS_openat2, root, name, &how, sizeof(how));
+	/* The C library of Debian 11 does not name it. */
+	fd = syscall(__NR_openat2, root, name, &how, sizeof(how));
 	close(root);
 	return fd;
 }
@@ -201,8 +202,31 @@ static int check_regular(const char *path, int fd)
 	return 0;
 }
 
-static int open_data_file(struct chain_file *file, const struct found *found, const struct chain_options *options,
-			  int flags)
+static bool is_same(const struct stat *stat, int fd)
+{
+	struct stat other;
+
+	return fd >= 0 && !fstat(fd, &other) && other.st_dev == stat->st_dev && other.st_ino == stat->st_ino;
+}
+
+/* Refuses a file that is in the chain already, or the data file of an image that is itself: it would be below itself. */
+static int check_twice(const struct chain *chain, const char *path, int fd, int image_fd)
+{
+	struct stat stat;
+	bool found;
+
+	if (fstat(fd, &stat))
+		return -1;
+	found = is_same(&stat, image_fd);
+	for (unsigned int i = 0; i < chain->nr; i++)
+		found |= is_same(&stat, chain->files[i].fd) || is_same(&stat, chain->files[i].data_fd);
+	if (found)
+		say("%s: it is in the chain twice", path);
+	return found ? -1 : 0;
+}
+
+static int open_data_file(const struct chain *chain, struct chain_file *file, const struct found *found,
+			  const struct chain_options *options, int flags)
 {
 	char text[QCOW2_MAX_NAME + 1];
 	const char *name;
@@ -219,19 +243,21 @@ static int open_data_file(struct chain_file *file, const struct found *found, co
 	if (!name)
 		return -1;
 	file->data_fd = open_named(file->path, name, options, flags, &path);
-	if (file->data_fd >= 0 && !check_regular(path, file->data_fd))
+	if (file->data_fd >= 0 && !check_regular(path, file->data_fd) &&
+	    !check_twice(chain, path, file->data_fd, file->fd))
 		error = options->lock ? lock_image(path, file->data_fd, (flags & O_ACCMODE) == O_RDWR) : 0;
 	free(path);
 	return error;
 }
 
 /* Reads a QCOW2 file and opens its data file. */
-static int look_into(struct chain_file *file, struct found *found, const struct chain_options *options, int flags)
+static int look_into(const struct chain *chain, struct chain_file *file, struct found *found,
+		     const struct chain_options *options, int flags)
 {
 	if (read_header(file->path, file->fd, found))
 		return -1;
 	if (qcow2_has_data_file(&found->header))
-		return open_data_file(file, found, options, flags);
+		return open_data_file(chain, file, found, options, flags);
 	return 0;
 }
 
@@ -262,41 +288,18 @@ static int open_backing(const struct chain_file *above, const struct found *foun
 	return file->fd < 0 ? -1 : 0;
 }
 
-/* Refuses a file that is in the chain already: it would be its own backing file. */
-static int check_twice(const struct chain *chain, int fd)
-{
-	struct stat stat, other;
-
-	if (fstat(fd, &stat))
-		return -1;
-	for (unsigned int i = 0; i < chain->nr; i++) {
-		const struct chain_file *file = &chain->files[i];
-
-		for (int j = 0; j < 2; j++) {
-			int other_fd = j ? file->data_fd : file->fd;
-
-			if (other_fd >= 0 && !fstat(other_fd, &other) && other.st_dev == stat.st_dev &&
-			    other.st_ino == stat.st_ino) {
-				say("%s: it is in the chain twice", file->path);
-				return -1;
-			}
-		}
-	}
-	return 0;
-}
-
 static int add_file(struct chain *chain, const struct chain_options *options, struct found *found)
 {
 	struct chain_file *file = &chain->files[chain->nr];
 	bool write = !chain->nr && !options->read_only;
 
-	if (check_regular(file->path, file->fd) || check_twice(chain, file->fd))
+	if (check_regular(file->path, file->fd) || check_twice(chain, file->path, file->fd, -1))
 		return -1;
 	if (options->lock && lock_image(file->path, file->fd, write))
 		return -1;
 	if (file->is_raw)
 		return 0;
-	return look_into(file, found, options, write ? O_RDWR : O_RDONLY);
+	return look_into(chain, file, found, options, write ? O_RDWR : O_RDONLY);
 }
 
 int chain_open(const char *path, const struct chain_options *options, struct chain *chain)
@@ -306,7 +309,8 @@ int chain_open(const char *path, const struct chain_options *options, struct cha
 
 	memset(chain, 0, sizeof(*chain));
 	file->data_fd = -1;
-	file->path = realpath(path, NULL);
+	/* As it was given: names in an image are relative to the folder in which it was found, whatever link is there. */
+	file->path = strdup(path);
 	file->fd = file->path ? open(file->path, (options->read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK) : -1;
 	if (file->fd < 0) {
 		say("%s: %s", path, strerror(errno));

@@ -198,6 +198,46 @@ int dm_resume(const char *name)
 	return check_ours(name) || change(name, DM_DEV_SUSPEND, "can not be resumed, dmesg tells why", NULL) ? -1 : 0;
 }
 
+/* A message to the target, and its answer on standard output if there is one. */
+static int send(const char *name, const char *text, const char *what)
+{
+	union call *call = new_call(name);
+	struct dm_target_msg *message;
+	int error;
+
+	if (!call)
+		return -1;
+	message = (struct dm_target_msg *)(call->bytes + call->head.data_start);
+	message->sector = 0;
+	snprintf(message->message, ANSWER_BYTES / 2, "%s", text);
+	error = ioctl(control, DM_TARGET_MSG, call);
+	if (error)
+		say("%s: %s: %s", name, what, strerror(errno));
+	else if (call->head.flags & DM_DATA_OUT_FLAG)
+		puts(call->bytes + call->head.data_start);
+	free(call);
+	return error;
+}
+
+int dm_message(const char *name, const char *text)
+{
+	return check_ours(name) ? -1 : send(name, text, "the message is refused");
+}
+
+int dm_grow(const char *name, uint64_t sectors)
+{
+	struct dm_state state;
+	char text[64];
+
+	if (check_ours(name) || read_state(name, &state))
+		return -1;
+	snprintf(text, sizeof(text), "grow %llu", (unsigned long long)sectors);
+	/* The image first, then a table of that length with the files that the device has. */
+	if (send(name, text, "its image can not grow, dmesg tells why") || load(name, sectors, "live", state.read_only))
+		return -1;
+	return change(name, DM_DEV_SUSPEND, "can not be resumed, dmesg tells why", NULL);
+}
+
 static int show_one(const char *name, bool must, void (*show)(const struct dm_state *state))
 {
 	struct dm_state state;

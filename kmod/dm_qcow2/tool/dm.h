@@ -38,6 +38,15 @@ int dm_detach(const char *name);
 int dm_suspend(const char *name);
 int dm_resume(const char *name);
 
+/**
+ * dm_grow() - makes the disk of a device of ours larger, and the device
+ * @sectors: its new size in sectors of 512 bytes
+ */
+int dm_grow(const char *name, uint64_t sectors);
+
+/* Sends a message to a device of ours, and prints what it answers. */
+int dm_message(const char *name, const char *text);
+
 /* Calls @show for the devices of ours, or that of a name. */
 int dm_each(const char *name, void (*show)(const struct dm_state *state));
 

@@ -14,11 +14,14 @@
 static const char usage[] =
 	"usage: blkfleet-qcow2 attach IMAGE [--name NAME] [--ro] [--base DIR]... [--cache-kib KIB]\n"
 	"       blkfleet-qcow2 detach|suspend|resume NAME\n"
+	"       blkfleet-qcow2 grow NAME SIZE\n"
+	"       blkfleet-qcow2 message NAME cache|allocation|errors|stats|flush\n"
 	"       blkfleet-qcow2 status [NAME]\n"
 	"       blkfleet-qcow2 check IMAGE [--base DIR]...\n"
 	"\n"
 	"attach prints the path of the block device; NAME is the image's file name without its suffix. A file that an image\n"
 	"names is opened only in the folder of the image that names it or below, or below a --base.\n"
+	"grow makes the disk in the image larger, and the device; SIZE is in bytes, or with K, M, G or T.\n"
 	"A suspended device has all in its image, which may be changed until it is resumed.\n"
 	"check opens the whole chain as attach does, and prints it, the top first.\n";
 
@@ -27,6 +30,8 @@ struct options {
 	const char *name;
 	const char *cache_kib;
 	const char *argument;
+	/* Behind it: a size, or a message. */
+	const char *second;
 };
 
 /* Return: 0, or 2 when the command line is wrong. */
@@ -64,6 +69,8 @@ static int parse(int argc, char **argv, struct options *options)
 	}
 	if (optind < argc)
 		options->argument = argv[optind++];
+	if (optind < argc)
+		options->second = argv[optind++];
 	return optind < argc ? 2 : 0;
 }
 
@@ -163,6 +170,32 @@ static int check(const struct options *options)
 	return error;
 }
 
+/* Sectors of a number of bytes with or without a unit; 0: it is none. */
+static uint64_t sectors_of(const char *text)
+{
+	static const char units[] = "KMGT";
+	char *end;
+	uint64_t bytes = strtoull(text, &end, 10);
+	const char *unit = *end ? strchr(units, *end) : NULL;
+	int shift = unit ? 10 * (int)(unit - units + 1) : 0;
+
+	if (*text < '0' || *text > '9' || (*end && (!unit || end[1])) || bytes > UINT64_MAX >> shift)
+		return 0;
+	bytes <<= shift;
+	return bytes % 512 ? 0 : bytes / 512;
+}
+
+static int grow(const struct options *options)
+{
+	uint64_t sectors = sectors_of(options->second);
+
+	if (!sectors) {
+		say("'%s' is not a size that is a multiple of 512 bytes", options->second);
+		return -1;
+	}
+	return dm_grow(options->argument, sectors);
+}
+
 static void show(const struct dm_state *state)
 {
 	printf("%s\t%llu\t%s\t%s\topen %u\t%s\n", state->name, (unsigned long long)state->sectors * 512,
@@ -172,6 +205,12 @@ static void show(const struct dm_state *state)
 
 static int run(const char *command, const struct options *options)
 {
+	if (!strcmp(command, "grow"))
+		return options->second ? grow(options) : 2;
+	if (!strcmp(command, "message"))
+		return options->second ? dm_message(options->argument, options->second) : 2;
+	if (options->second)
+		return 2;
 	if (!strcmp(command, "status"))
 		return dm_each(options->argument, show);
 	if (!options->argument)

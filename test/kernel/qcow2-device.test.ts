@@ -1,0 +1,137 @@
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type BootResult, bootKernel } from './boot.ts';
+import { kernelLines } from './lines.ts';
+import { prepareModule } from './prepare.ts';
+import { dmQcow2, qcow2Files, qcow2Modules, qcow2Script, splatsOf } from './qcow2-guest.ts';
+import { ext4Disk, extractDisk, type MadeImage, makeImages } from './qcow2-images.ts';
+
+const PREPARE_MS = 30 * 60_000;
+const BOOT_MS = 20 * 60_000;
+const MIB = 1024 * 1024;
+const GROWTH = 3 * MIB;
+
+// The last has a larger backing file, of which more would be seen.
+const names = [
+  ...['cluster-512', 'cluster-4k', 'cluster-64k', 'snapshots', 'subclusters-16k', 'growing'],
+  ...['data-file', 'data-file-raw', 'data-file-subclusters', 'over-longer'],
+];
+const canGrow = (name: string) => name !== 'over-longer';
+
+let folder: string;
+let images: MadeImage[];
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'blkfleet-qcow2-'));
+  mkdirSync(join(folder, 'images'));
+  images = makeImages(join(folder, 'images'), names).filter(({ name }) => names.includes(name));
+});
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+/** Writes each image, asks and grows its device while it is there, and writes it again. */
+function deviceScript(): string {
+  // Tops first: what is below another is changed after it.
+  const steps = [...images].reverse().map(({ name, file, bytes }, index) => {
+    const exercise = `qcow2-exercise /dev/mapper/t /images/${name}.model ${index} 2 30 4`;
+    return `echo "@@image ${name}"
+if blkfleet-qcow2 attach /images/${file} --name t >/dev/null; then
+	${exercise} && echo "@@same"
+	blkfleet-qcow2 message t flush && echo "@@flushed"
+	for what in cache allocation errors stats; do echo "@@$what $(blkfleet-qcow2 message t $what)"; done
+	blkfleet-qcow2 message t nothing 2>/dev/null || echo "@@unknown"
+	if blkfleet-qcow2 grow t ${bytes + GROWTH} 2>/dev/null; then
+		dd if=/dev/null of=/images/${name}.model bs=1 seek=${bytes + GROWTH} 2>/dev/null
+		cmp /images/${name}.model /dev/mapper/t && echo "@@grown"
+		${exercise} && echo "@@same again"
+	else
+		echo "@@not grown"
+	fi
+	blkfleet-qcow2 suspend t
+	blkfleet-qcow2 message t flush 2>/dev/null || echo "@@suspended"
+	blkfleet-qcow2 resume t
+	blkfleet-qcow2 detach t && echo "@@detached"
+fi`;
+  });
+  return qcow2Script(`${steps.join('\n')}\necho "@@image"`);
+}
+
+/** What is wrong with an image that came back; empty: nothing. */
+function problemsOf(back: string, { name, file, dataFile }: MadeImage): string[] {
+  const qemuImg = (...argv: string[]) => spawnSync('qemu-img', argv, { cwd: back, encoding: 'utf8' });
+  const model = `${name}.model`;
+  const ended = [
+    qemuImg('check', '-f', 'qcow2', file),
+    // Below it others are as they were made.
+    ...(canGrow(name) ? [qemuImg('compare', '-f', 'qcow2', '-F', 'raw', file, model)] : []),
+    ...(name === 'data-file-raw' ? [qemuImg('compare', '-f', 'raw', '-F', 'raw', dataFile!, model)] : []),
+  ];
+  return ended
+    .filter(({ status }) => status !== 0)
+    .map(({ stdout, stderr }) => `${name}: ${stdout.slice(0, 1000)}${stderr.slice(0, 1000)}`);
+}
+
+describe.each(kernelLines)('dm-qcow2 devices on kernel $line ($suite)', (line) => {
+  let result: BootResult;
+  let problems: string[];
+
+  beforeAll(async () => {
+    const { image, built } = await prepareModule(dmQcow2, line, (text) =>
+      console.log(`[${line.line}] ${text}`),
+    );
+    const disk = join(folder, `${line.line}.ext4`);
+    ext4Disk(join(folder, 'images'), disk, 400 * MIB);
+    result = await bootKernel({
+      kernel: image,
+      modules: qcow2Modules(image),
+      files: qcow2Files(built),
+      script: deviceScript(),
+      disks: [disk],
+      append: line.debug,
+      timeoutMs: BOOT_MS,
+    });
+    const back = join(folder, line.line);
+    extractDisk(disk, back);
+    rmSync(disk);
+    problems = images.flatMap((made) => problemsOf(back, made));
+    rmSync(back, { recursive: true });
+  }, PREPARE_MS + BOOT_MS);
+
+  const said = (name: string) =>
+    result.output.split(/^@@image ?/m).find((part) => part.startsWith(`${name}\n`)) ?? '';
+
+  test.each(names)('%s holds what was written, before and after it has grown', (name) => {
+    const tail = result.output.split('\n').slice(-20).concat(result.console.split('\n').slice(-20));
+    expect(result.exit, tail.join('\n')).toBe(0);
+    const lines = said(name).split('\n');
+    expect(lines).toContain('@@same');
+    expect(lines).toContain('@@detached');
+    if (canGrow(name)) expect(lines.join('\n')).toContain('@@grown\n@@same again');
+    else expect(lines).toContain('@@not grown');
+  });
+
+  test.each(names)('%s answers messages while it is not suspended', (name) => {
+    const text = said(name);
+    expect(text).toContain('@@flushed');
+    expect(text).toContain('@@unknown');
+    expect(text).toContain('@@suspended');
+    expect(text).toMatch(/^@@cache slices \d+ limit 2048 dirty \d+ hits [1-9]\d* misses [1-9]\d*$/m);
+    expect(text).toMatch(
+      /^@@allocation cluster \d+ allocated \d+ freed \d+ to_be_freed 0 end \d+ space \d+$/m,
+    );
+    expect(text).toMatch(/^@@errors requests 0 failed 0$/m);
+    expect(text).toMatch(/^@@stats requests [1-9]\d* slow [1-9]\d* at_once \d+ commits [1-9]\d*$/m);
+  });
+
+  test('qemu-img finds each image clean, and its content the same', () => {
+    expect(problems).toEqual([]);
+  });
+
+  test('leaves the kernel clean, and the module unloads', () => {
+    expect(splatsOf(result.console)).toEqual([]);
+    expect(result.output).toContain('@@unloaded');
+  });
+});
