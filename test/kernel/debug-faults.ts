@@ -54,7 +54,7 @@ echo 0 >/sys/block/faulty/make-it-fail
 echo "@@left $(cat /sys/kernel/debug/${name}/times)"
 vhost-blk-check --quick --device /dev/faulty --destroy-data >/tmp/afterwards 2>&1
 echo "@@afterwards $?"
-grep -v '^ok\|^# row' /tmp/afterwards | sed 's/^/# afterwards: /'
+grep -Ev '^(ok|# row)' /tmp/afterwards | sed 's/^/# afterwards: /'
 # Who still has the disk, if anybody: devices on top of it, and processes.
 for name in /sys/block/faulty/holders/*/dm/name; do
 	[ -e $name ] && echo "# left on it: $(cat $name), suspended $(cat \${name%name}suspended)"
