@@ -60,7 +60,7 @@ for name in /sys/block/faulty/holders/*/dm/name; do
 	[ -e $name ] && echo "# left on it: $(cat $name), suspended $(cat \${name%name}suspended)"
 done
 for link in /proc/[0-9]*/fd/*; do
-	case $(readlink $link) in /dev/faulty | /dev/dm-* | /dev/vhost-blk) echo "# left open: $link $(readlink $link)" ;; esac
+	case $(readlink $link) in /dev/faulty | /dev/dm-* | /dev/vhost-blk) echo "# left open: $link $(readlink $link), waits in $(cat \${link%/fd/*}/wchan)" ;; esac
 done
 rmmod vhost_blk && echo "@@unloaded"`,
   )
