@@ -56,7 +56,7 @@ static int check_disk(struct reason *reason)
 }
 
 /* Gets all that is needed while it may be. Return: the listening socket, or -1 with @reason. */
-static int prepare(struct reason *reason)
+static int prepare(int *signals, struct reason *reason)
 {
 	struct options *options = &bridge.options;
 	int listening = listen_inherited(options, reason), error;
@@ -78,6 +78,10 @@ static int prepare(struct reason *reason)
 	bridge.config_call = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (bridge.config_call < 0)
 		return refuse_error(reason, -errno, "an eventfd");
+	/* Not before there is something to end. */
+	*signals = open_signals();
+	if (*signals < 0)
+		return refuse_error(reason, -errno, "signals");
 	notify_begin();
 	if (listening < 0)
 		listening = listen_begin(options, reason);
@@ -152,7 +156,7 @@ static void serve(int listening, int signals)
 int main(int argc, char **argv)
 {
 	struct reason reason;
-	int listening, signals;
+	int listening, signals = -1;
 
 	switch (options_parse(&bridge.options, argc, argv)) {
 	case OPTIONS_DONE:
@@ -164,8 +168,7 @@ int main(int argc, char **argv)
 	}
 	session.backend_channel = -1;
 	signal(SIGPIPE, SIG_IGN);
-	listening = prepare(&reason);
-	signals = listening < 0 ? -1 : open_signals();
+	listening = prepare(&signals, &reason);
 	if (listening < 0) {
 		say("%s", reason.text);
 		return EXIT_FAILURE;

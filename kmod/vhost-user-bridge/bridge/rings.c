@@ -90,6 +90,16 @@ static void nudge(const struct ring *ring)
 			return;
 }
 
+/* Whether the log has room for the used ring. Return: 0, or -1 with @reason. */
+static int check_log(const struct ring *ring, unsigned int index, uint64_t bytes, struct reason *reason)
+{
+	if (!(ring->addr.flags & 1u << VHOST_VRING_F_LOG) || dirty_log_covers(bytes, ring->addr.log_guest_addr,
+									      used_bytes(ring->num)))
+		return 0;
+	return refuse(reason, "the used ring of queue %u, logged at %#llx, is not in a log of %llu bytes", index,
+		      (unsigned long long)ring->addr.log_guest_addr, (unsigned long long)bytes);
+}
+
 static int start(struct session *session, unsigned int index, struct reason *reason)
 {
 	struct ring *ring = &session->ring[index];
@@ -99,7 +109,8 @@ static int start(struct session *session, unsigned int index, struct reason *rea
 
 	if (!ring->num || !ring->placed)
 		return refuse(reason, "queue %u has no size or no addresses", index);
-	if (locate(session, &session->memory, index, &addr, reason) || find_base(session, index, &addr, reason))
+	if (locate(session, &session->memory, index, &addr, reason) ||
+	    check_log(ring, index, session->log_bytes, reason) || find_base(session, index, &addr, reason))
 		return -1;
 	error = device_set_vring_num(device, index, ring->num);
 	if (!error)
@@ -249,15 +260,6 @@ int rings_resume(struct session *session, struct reason *reason)
 		}
 	}
 	return ret;
-}
-
-static int check_log(const struct ring *ring, unsigned int index, uint64_t bytes, struct reason *reason)
-{
-	if (!(ring->addr.flags & 1u << VHOST_VRING_F_LOG) || dirty_log_covers(bytes, ring->addr.log_guest_addr,
-									      used_bytes(ring->num)))
-		return 0;
-	return refuse(reason, "the used ring of queue %u, logged at %#llx, is not in a log of %llu bytes", index,
-		      (unsigned long long)ring->addr.log_guest_addr, (unsigned long long)bytes);
 }
 
 int rings_check_log(const struct session *session, uint64_t bytes, struct reason *reason)

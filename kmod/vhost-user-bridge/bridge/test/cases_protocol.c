@@ -103,7 +103,7 @@ static void dirty_log(struct guest *guest)
 	uint64_t logging = guest->features | BIT(VHOST_F_LOG_ALL) | BIT(VU_FEATURE_PROTOCOL_FEATURES);
 	uint64_t plain = logging & ~BIT(VHOST_F_LOG_ALL), value;
 	int fd = memfd_create("log", MFD_CLOEXEC);
-	const struct slot *slot = guest_slot(guest, 0, 0);
+	const struct place *slot = guest_slot(guest, 0, 0);
 	uint8_t data[GUEST_DATA], *bits;
 	uint64_t at = (uint64_t)((const char *)slot->data - guest->memory);
 	struct vhost_vring_addr addr = {

@@ -50,9 +50,9 @@ static struct vring_used *used_of(struct guest *guest, unsigned int index)
 	return (void *)(guest->memory + guest->queue[index].used);
 }
 
-struct slot *guest_slot(struct guest *guest, unsigned int index, unsigned int slot)
+struct place *guest_slot(struct guest *guest, unsigned int index, unsigned int slot)
 {
-	return (struct slot *)(guest->memory + SLOTS_AT) + index * GUEST_SLOTS + slot;
+	return (struct place *)(guest->memory + SLOTS_AT) + index * GUEST_SLOTS + slot;
 }
 
 unsigned int guest_free_slot(const struct guest *guest, unsigned int index)
@@ -73,7 +73,7 @@ void guest_submit(struct guest *guest, unsigned int index, unsigned int number, 
 {
 	struct vring_desc *desc = desc_of(guest, index) + 3 * number;
 	struct vring_avail *avail = avail_of(guest, index);
-	struct slot *slot = guest_slot(guest, index, number);
+	struct place *slot = guest_slot(guest, index, number);
 	struct queue *queue = &guest->queue[index];
 	bool in = type == VIRTIO_BLK_T_IN || type == VIRTIO_BLK_T_GET_ID;
 	uint16_t head = 3 * number, last = bytes ? head + 2 : head + 1;
@@ -137,7 +137,7 @@ uint8_t guest_do(struct guest *guest, unsigned int index, uint32_t type, uint64_
 		 unsigned int bytes)
 {
 	unsigned int number = guest_free_slot(guest, index);
-	struct slot *slot = guest_slot(guest, index, number);
+	struct place *slot = guest_slot(guest, index, number);
 
 	if (out)
 		memcpy(slot->data, out, bytes);

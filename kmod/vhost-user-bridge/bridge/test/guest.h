@@ -21,7 +21,7 @@
 /* Time that anything may take, on a machine with much else to do. */
 #define GUEST_PATIENCE_MS 60000
 
-struct slot {
+struct place {
 	struct virtio_blk_outhdr header;
 	uint8_t status;
 	uint8_t data[GUEST_DATA] __attribute__((aligned(4096)));
@@ -69,7 +69,7 @@ void guest_open(struct guest *guest, const char *path);
 /* Empties the rings, as a driver does before it starts the device. */
 void guest_clear_queues(struct guest *guest);
 
-struct slot *guest_slot(struct guest *guest, unsigned int index, unsigned int slot);
+struct place *guest_slot(struct guest *guest, unsigned int index, unsigned int slot);
 
 /* A slot that is not in flight; GUEST_NO_SLOT: there is none. */
 unsigned int guest_free_slot(const struct guest *guest, unsigned int index);

@@ -44,7 +44,7 @@ static void check(const uint8_t *data, unsigned int block)
 static void submit(struct guest *guest, unsigned int index, unsigned int block, bool write)
 {
 	unsigned int number = guest_free_slot(guest, index);
-	struct slot *slot = guest_slot(guest, index, number);
+	struct place *slot = guest_slot(guest, index, number);
 
 	busy[block] = true;
 	flight[index][number].block = block;
@@ -62,7 +62,7 @@ static void submit(struct guest *guest, unsigned int index, unsigned int block, 
 
 static void finish(struct guest *guest, unsigned int index, unsigned int number)
 {
-	struct slot *slot = guest_slot(guest, index, number);
+	struct place *slot = guest_slot(guest, index, number);
 	unsigned int block = flight[index][number].block;
 
 	if (slot->status != VIRTIO_BLK_S_OK)

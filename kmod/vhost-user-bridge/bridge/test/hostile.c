@@ -1,0 +1,404 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Malformed messages, one by one, and what is said of each: that it is refused, for the right reason, and that no descriptor
+ * or mapping is left. Runs without the module.
+ */
+#include <dirent.h>
+#include <fcntl.h>
+#include <linux/virtio_blk.h>
+#include <linux/virtio_config.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "../say.h"
+#include "../session.h"
+#include "fake_device.h"
+#include "frontend.h"
+#include "report.h"
+
+#define BIT(n) (1ull << (n))
+#define MEMORY_BYTES (1u << 20)
+#define UADDR 0x7f0000000000ull
+#define PROTOCOL (BIT(VU_F_MQ) | BIT(VU_F_LOG_SHMFD) | BIT(VU_F_BACKEND_REQ) | BIT(VU_F_CONFIG) | BIT(VU_F_STATUS) | \
+		  BIT(VU_F_RESET_DEVICE) | BIT(VU_F_CONFIGURE_MEM_SLOTS))
+
+static struct bridge bridge;
+static struct kept kept;
+static struct session session;
+static int frontend, memory_fd, event_fd;
+/* What was said since the last message. */
+static char said[1024];
+static unsigned int cases, failures;
+
+void say_name(const char *text)
+{
+	(void)text;
+}
+
+void say(const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(said, sizeof(said), format, arguments);
+	va_end(arguments);
+}
+
+static unsigned int open_files(void)
+{
+	DIR *folder = opendir("/proc/self/fd");
+	unsigned int nr = 0;
+
+	while (readdir(folder))
+		nr++;
+	closedir(folder);
+	return nr;
+}
+
+static void begin(uint64_t protocol)
+{
+	struct reason reason;
+	uint64_t features = BIT(VIRTIO_F_VERSION_1) | BIT(VU_FEATURE_PROTOCOL_FEATURES);
+	int pair[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) || session_begin(&session, &bridge, pair[0], &reason))
+		fail("a session can not begin");
+	frontend = pair[1];
+	frontend_send(frontend, VU_SET_PROTOCOL_FEATURES, 0, &protocol, sizeof(protocol), NULL, 0);
+	frontend_send(frontend, VU_SET_FEATURES, 0, &features, sizeof(features), NULL, 0);
+	if (session_serve(&session))
+		fail("the session does not begin: %s", said);
+}
+
+static void end(void)
+{
+	session_end(&session);
+	close(frontend);
+}
+
+static void good(uint32_t request, const void *payload, uint32_t size, int fd)
+{
+	if (!frontend_send(frontend, request, 0, payload, size, &fd, fd >= 0) || session_serve(&session))
+		fail("%s is refused: %s", message_name(request), said);
+}
+
+/* Ring 0 runs then, at the begin of memory at guest physical address 0. */
+static void start_ring(void)
+{
+	struct vu_one_region region = { 0, { 0, MEMORY_BYTES, UADDR, 0 } };
+	struct vhost_vring_state num = { 0, 128 }, enable = { 0, 1 };
+	struct vhost_vring_addr addr = { 0, 0, UADDR, UADDR + 0x8000, UADDR + 0x4000, 0 };
+	uint64_t zero = 0;
+
+	good(VU_ADD_MEM_REG, &region, sizeof(region), memory_fd);
+	good(VU_SET_VRING_NUM, &num, sizeof(num), -1);
+	good(VU_SET_VRING_ADDR, &addr, sizeof(addr), -1);
+	good(VU_SET_VRING_CALL, &zero, sizeof(zero), event_fd);
+	good(VU_SET_VRING_KICK, &zero, sizeof(zero), event_fd);
+	good(VU_SET_VRING_ENABLE, &enable, sizeof(enable), -1);
+	if (!fake_device.vring[0].running)
+		fail("the ring does not run");
+}
+
+/* The message that was sent is refused, and "@text" is part of what is said. */
+static void expect(const char *name, const char *text)
+{
+	int ret;
+
+	said[0] = '\0';
+	ret = session_serve(&session);
+	cases++;
+	if (ret && strstr(said, text)) {
+		printf("ok - %s: %s\n", name, said);
+		return;
+	}
+	failures++;
+	printf("not ok - %s: %s, said '%s', expected '%s'\n", name, ret ? "refused" : "accepted", said, text);
+}
+
+struct bad {
+	const char *name;
+	uint32_t request;
+	uint32_t size;
+	union vu_payload payload;
+	/* What comes with it: so many descriptors of memory, or one eventfd ('e'), socket ('s') or pipe ('p'). */
+	unsigned int nr_fds;
+	char kind;
+	const char *text;
+	/* While ring 0 runs. */
+	bool running;
+	uint64_t without;
+};
+
+#define REGION(gpa, bytes, uaddr, offset) { .one_region = { 0, { gpa, bytes, uaddr, offset } } }
+#define ONE sizeof(struct vu_one_region)
+#define STATE(i, n) { .state = { i, n } }
+#define STATE_BYTES sizeof(struct vhost_vring_state)
+#define ADDR_BYTES sizeof(struct vhost_vring_addr)
+#define TABLE_BYTES(n) (8 + (n) * 32)
+
+static const struct bad bads[] = {
+	{ "a number that is none", 0, 0, { 0 }, 0, 0, "unknown message 0", false, 0 },
+	{ "a number beyond all", 4000000000u, 0, { 0 }, 0, 0, "unknown message 4000000000", false, 0 },
+	{ "a message for network devices", 19, 8, { 0 }, 0, 0, "unknown message 19", false, 0 },
+	{ "an IOTLB message", 22, 40, { 0 }, 0, 0, "unknown message 22", false, 0 },
+	{ "a post-copy message", 28, 0, { 0 }, 0, 0, "unknown message 28", false, 0 },
+	{ "too short", VU_SET_FEATURES, 4, { 0 }, 0, 0, "SET_FEATURES: 4 bytes, not 8", false, 0 },
+	{ "too long", VU_SET_FEATURES, 16, { 0 }, 0, 0, "SET_FEATURES: 16 bytes, not 8", false, 0 },
+	{ "a payload where there is none", VU_SET_OWNER, 8, { 0 }, 0, 0, "SET_OWNER: 8 bytes, not 0", false, 0 },
+	{ "a descriptor where there is none", VU_SET_OWNER, 0, { 0 }, 1, 0, "SET_OWNER: 1 file descriptors, not 0", false, 0 },
+	{ "features that are not offered", VU_SET_FEATURES, 8, { .value = BIT(VIRTIO_F_RING_PACKED) }, 0, 0, "is not offered",
+	  false, 0 },
+	{ "protocol features that are not offered", VU_SET_PROTOCOL_FEATURES, 8, { .value = BIT(12) }, 0, 0, "is not offered",
+	  false, 0 },
+	{ "other features while a ring runs", VU_SET_FEATURES, 8, { .value = BIT(VU_FEATURE_PROTOCOL_FEATURES) }, 0, 0,
+	  "busy", true, 0 },
+	{ "a log without room", VU_SET_FEATURES, 8,
+	  { .value = BIT(VIRTIO_F_VERSION_1) | BIT(VU_FEATURE_PROTOCOL_FEATURES) | BIT(VHOST_F_LOG_ALL) }, 0, 0,
+	  "is not in a log of 0 bytes", true, 0 },
+
+	{ "slots that are not agreed upon", VU_ADD_MEM_REG, ONE, REGION(0, 4096, UADDR, 0), 1, 0, "not agreed upon", false,
+	  BIT(VU_F_CONFIGURE_MEM_SLOTS) },
+	{ "a table of nine", VU_SET_MEM_TABLE, TABLE_BYTES(8), { .memory = { .nregions = 9 } }, 8, 0, "9 regions, and 8 is the most",
+	  false, 0 },
+	{ "a table with less than it says", VU_SET_MEM_TABLE, TABLE_BYTES(1), { .memory = { .nregions = 2 } }, 2, 0,
+	  "40 bytes, not 72", false, 0 },
+	{ "a table with padding", VU_SET_MEM_TABLE, TABLE_BYTES(0), { .memory = { .padding = 1 } }, 0, 0, "padding", false, 0 },
+	{ "a table with too few descriptors", VU_SET_MEM_TABLE, TABLE_BYTES(2), { .memory = { .nregions = 2 } }, 1, 0,
+	  "1 file descriptors, not 2", false, 0 },
+	{ "a table with too many descriptors", VU_SET_MEM_TABLE, TABLE_BYTES(1), { .memory = { .nregions = 1 } }, 2, 0,
+	  "2 file descriptors, not 1", false, 0 },
+	{ "more descriptors than any message", VU_SET_MEM_TABLE, TABLE_BYTES(8), { .memory = { .nregions = 8 } }, 9, 0,
+	  "more than 8 file descriptors", false, 0 },
+	{ "a table whose regions overlap", VU_SET_MEM_TABLE, TABLE_BYTES(2),
+	  { .memory = { .nregions = 2, .region = { { 0, 8192, UADDR, 0 }, { 4096, 8192, UADDR + 65536, 8192 } } } }, 2, 0,
+	  "overlaps", false, 0 },
+	{ "a table without the ring that runs", VU_SET_MEM_TABLE, TABLE_BYTES(0), { .memory = { .nregions = 0 } }, 0, 0,
+	  "outside of the guest's memory", true, 0 },
+	{ "an empty region", VU_ADD_MEM_REG, ONE, REGION(0, 0, UADDR, 0), 1, 0, "is empty", false, 0 },
+	{ "a region that wraps", VU_ADD_MEM_REG, ONE, REGION(UINT64_MAX - 4095, 8192, UADDR, 0), 1, 0, "wraps", false, 0 },
+	{ "a region whose address wraps", VU_ADD_MEM_REG, ONE, REGION(0, 8192, UINT64_MAX - 4095, 0), 1, 0, "wraps", false, 0 },
+	{ "a region whose place in the file wraps", VU_ADD_MEM_REG, ONE, REGION(0, 8192, UADDR, UINT64_MAX - 4095), 1, 0, "wraps",
+	  false, 0 },
+	{ "a region beyond the file", VU_ADD_MEM_REG, ONE, REGION(0, MEMORY_BYTES, UADDR, 4096), 1, 0, "a file of 1048576 bytes",
+	  false, 0 },
+	{ "a region larger than any memory", VU_ADD_MEM_REG, ONE, REGION(0, BIT(63), UADDR, 0), 1, 0, "can not be mapped", false,
+	  0 },
+	{ "a region of a socket", VU_ADD_MEM_REG, ONE, REGION(0, 4096, UADDR, 0), 1, 's', "is no file", false, 0 },
+	{ "a region of a pipe", VU_ADD_MEM_REG, ONE, REGION(0, 4096, UADDR, 0), 1, 'p', "is no file", false, 0 },
+	{ "a region without a descriptor", VU_ADD_MEM_REG, ONE, REGION(0, 4096, UADDR, 0), 0, 0, "0 file descriptors", false, 0 },
+	{ "a region over another", VU_ADD_MEM_REG, ONE, REGION(4096, 4096, UADDR + BIT(40), 0), 1, 0, "overlaps", true, 0 },
+	{ "a region at the address of another", VU_ADD_MEM_REG, ONE, REGION(BIT(40), 4096, UADDR + 4096, 0), 1, 0, "overlaps",
+	  true, 0 },
+	{ "a region that is not there is removed", VU_REM_MEM_REG, ONE, REGION(BIT(40), 4096, UADDR, 0), 0, 0, "no such memory",
+	  true, 0 },
+	{ "the ring's region is removed", VU_REM_MEM_REG, ONE, REGION(0, MEMORY_BYTES, UADDR, 0), 0, 0,
+	  "outside of the guest's memory", true, 0 },
+
+	{ "a log of nothing", VU_SET_LOG_BASE, 16, { .log = { 0, 0 } }, 1, 0, "can not be mapped", false, 0 },
+	{ "a log beyond its file", VU_SET_LOG_BASE, 16, { .log = { MEMORY_BYTES, 1 } }, 1, 0, "a file of 1048576 bytes", false, 0 },
+	{ "a log that wraps", VU_SET_LOG_BASE, 16, { .log = { UINT64_MAX, UINT64_MAX } }, 1, 0, "can not be mapped", false, 0 },
+	{ "a log without a descriptor", VU_SET_LOG_BASE, 16, { .log = { 4096, 0 } }, 0, 0, "0 file descriptors", false, 0 },
+	{ "an event of the log that is none", VU_SET_LOG_FD, 0, { 0 }, 1, 0, "no eventfd", false, 0 },
+
+	{ "the size of a ring beyond all", VU_SET_VRING_NUM, STATE_BYTES, STATE(4, 128), 0, 0, "queue 4 of 4", false, 0 },
+	{ "the size of a ring far beyond all", VU_SET_VRING_NUM, STATE_BYTES, STATE(UINT32_MAX, 128), 0, 0, "of 4", false, 0 },
+	{ "no entries", VU_SET_VRING_NUM, STATE_BYTES, STATE(0, 0), 0, 0, "a power of two", false, 0 },
+	{ "entries that are no power of two", VU_SET_VRING_NUM, STATE_BYTES, STATE(0, 3), 0, 0, "a power of two", false, 0 },
+	{ "too many entries", VU_SET_VRING_NUM, STATE_BYTES, STATE(0, 2048), 0, 0, "a power of two", false, 0 },
+	{ "entries of a ring that runs", VU_SET_VRING_NUM, STATE_BYTES, STATE(0, 64), 0, 0, "queue 0 runs", true, 0 },
+	{ "an index beyond 65535", VU_SET_VRING_BASE, STATE_BYTES, STATE(0, 65536), 0, 0, "an index of 65536", false, 0 },
+	{ "an index of a ring beyond all", VU_SET_VRING_BASE, STATE_BYTES, STATE(64, 0), 0, 0, "queue 64 of 4", false, 0 },
+	{ "the index of a ring beyond all is asked for", VU_GET_VRING_BASE, STATE_BYTES, STATE(64, 0), 0, 0, "queue 64 of 4", false,
+	  0 },
+	{ "addresses of a ring beyond all", VU_SET_VRING_ADDR, ADDR_BYTES, { .addr = { .index = 5 } }, 0, 0, "queue 5 of 4", false,
+	  0 },
+	{ "an unknown flag", VU_SET_VRING_ADDR, ADDR_BYTES, { .addr = { .flags = 2 } }, 0, 0, "flags 0x2", false, 0 },
+	{ "a descriptor table out of line", VU_SET_VRING_ADDR, ADDR_BYTES, { .addr = { .desc_user_addr = 8 } }, 0, 0,
+	  "not aligned", false, 0 },
+	{ "an available ring out of line", VU_SET_VRING_ADDR, ADDR_BYTES, { .addr = { .avail_user_addr = 1 } }, 0, 0,
+	  "not aligned", false, 0 },
+	{ "a used ring out of line", VU_SET_VRING_ADDR, ADDR_BYTES, { .addr = { .used_user_addr = 2 } }, 0, 0, "not aligned", false,
+	  0 },
+	{ "other addresses of a ring that runs", VU_SET_VRING_ADDR, ADDR_BYTES, { .addr = { .desc_user_addr = 16 } }, 0, 0,
+	  "runs elsewhere", true, 0 },
+	{ "a used ring that is logged nowhere", VU_SET_VRING_ADDR, ADDR_BYTES,
+	  { .addr = { 0, 1, UADDR, UADDR + 0x8000, UADDR + 0x4000, 0 } }, 0, 0, "is not in a log of 0 bytes", true, 0 },
+	{ "a kick of a ring beyond all", VU_SET_VRING_KICK, 8, { .value = 4 }, 1, 'e', "queue 4 of 4", false, 0 },
+	{ "a kick that is a file", VU_SET_VRING_KICK, 8, { .value = 0 }, 1, 0, "no eventfd", false, 0 },
+	{ "a kick that is a pipe", VU_SET_VRING_KICK, 8, { .value = 0 }, 1, 'p', "no eventfd", false, 0 },
+	{ "no kick at all", VU_SET_VRING_KICK, 8, { .value = VU_VRING_NO_FD }, 0, 0, "polled and never kicked", false, 0 },
+	{ "a kick of a ring that is not set up", VU_SET_VRING_KICK, 8, { .value = 1 }, 1, 'e', "no size or no addresses", true,
+	  BIT(30) },
+	{ "a call with bits that mean nothing", VU_SET_VRING_CALL, 8, { .value = BIT(9) }, 1, 'e', "a value of 0x200", false, 0 },
+	{ "a call without its descriptor", VU_SET_VRING_CALL, 8, { .value = 0 }, 0, 0, "0 file descriptors, not 1", false, 0 },
+	{ "a call with a descriptor and without", VU_SET_VRING_CALL, 8, { .value = VU_VRING_NO_FD }, 1, 'e',
+	  "1 file descriptors, not 0", false, 0 },
+	{ "a call that is a socket", VU_SET_VRING_CALL, 8, { .value = 0 }, 1, 's', "no eventfd", true, 0 },
+	{ "an error event that is a file", VU_SET_VRING_ERR, 8, { .value = 3 }, 1, 0, "no eventfd", false, 0 },
+	{ "a ring beyond all is enabled", VU_SET_VRING_ENABLE, STATE_BYTES, STATE(4, 1), 0, 0, "queue 4 of 4", false, 0 },
+	{ "a ring is enabled twofold", VU_SET_VRING_ENABLE, STATE_BYTES, STATE(0, 2), 0, 0, "a value of 2", false, 0 },
+
+	{ "a configuration that is not agreed upon", VU_GET_CONFIG, 12, { 0 }, 0, 0, "not agreed upon", false, BIT(VU_F_CONFIG) },
+	{ "a configuration beyond its end", VU_GET_CONFIG, 12, { .config = { .offset = 257 } }, 0, 0, "of a space of 256", false, 0 },
+	{ "a configuration that wraps", VU_GET_CONFIG, 12, { .config = { .offset = UINT32_MAX, .size = 2 } }, 0, 0,
+	  "of a space of 256", false, 0 },
+	{ "a configuration of less than it says", VU_GET_CONFIG, 12, { .config = { .size = 8 } }, 0, 0, "12 bytes, not 20", false, 0 },
+	{ "the capacity is set", VU_SET_CONFIG, 20, { .config = { .size = 8 } }, 0, 0, "only the write cache", false, 0 },
+	{ "a write cache of 2", VU_SET_CONFIG, 13, { .config = { .offset = 32, .size = 1, .data = { 2 } } }, 0, 0,
+	  "a write cache of 2", false, 0 },
+	{ "flags of a configuration", VU_SET_CONFIG, 13, { .config = { .offset = 32, .size = 1, .flags = 7 } }, 0, 0, "flags 0x7",
+	  false, 0 },
+	{ "a channel that is a file", VU_SET_BACKEND_REQ_FD, 0, { 0 }, 1, 0, "no socket", false, 0 },
+	{ "a channel that is not there", VU_SET_BACKEND_REQ_FD, 0, { 0 }, 0, 0, "0 file descriptors, not 1", false, 0 },
+	{ "a status beyond 255", VU_SET_STATUS, 8, { .value = 256 }, 0, 0, "0x100", false, 0 },
+};
+
+static int file_of(char kind, int pair[2])
+{
+	if (kind == 'p' ? pipe2(pair, O_CLOEXEC) : socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair))
+		fail_errno("files");
+	return kind == 'e' ? event_fd : kind ? pair[0] : memory_fd;
+}
+
+static void try(const struct bad *bad)
+{
+	unsigned int before = open_files();
+	int fds[16], pair[2], fd;
+
+	begin(PROTOCOL & ~bad->without);
+	if (bad->running)
+		start_ring();
+	if (bad->without & BIT(30)) {
+		struct vhost_vring_state enable = { 1, 1 };
+
+		good(VU_SET_VRING_ENABLE, &enable, sizeof(enable), -1);
+	}
+	fd = file_of(bad->kind, pair);
+	for (unsigned int i = 0; i < bad->nr_fds; i++)
+		fds[i] = fd;
+	frontend_send(frontend, bad->request, 0, &bad->payload, bad->size, fds, bad->nr_fds);
+	expect(bad->name, bad->text);
+	close(pair[0]);
+	close(pair[1]);
+	end();
+	if (open_files() != before)
+		fail("%s: %u descriptors are open, and %u were", bad->name, open_files(), before);
+}
+
+static void raw(const char *name, const struct vu_header *header, size_t bytes, const char *text)
+{
+	unsigned int before = open_files();
+
+	begin(PROTOCOL);
+	if (send(frontend, header, bytes, 0) != (ssize_t)bytes)
+		fail_errno("send");
+	if (bytes < sizeof(*header) || !*text)
+		shutdown(frontend, SHUT_WR);
+	expect(name, *text ? text : "within a message");
+	end();
+	if (open_files() != before)
+		fail("%s: descriptors are left", name);
+}
+
+/* A message that comes byte by byte is as good as another. */
+static void in_pieces(void)
+{
+	struct { struct vu_header header; struct vhost_vring_state state; } message = {
+		{ VU_SET_VRING_NUM, VU_VERSION, sizeof(struct vhost_vring_state) }, { 1, 256 },
+	};
+
+	begin(PROTOCOL);
+	for (size_t i = 0; i < sizeof(message); i++)
+		if (send(frontend, (char *)&message + i, 1, 0) != 1 || session_serve(&session))
+			fail("byte %zu is refused: %s", i, said);
+	if (session.ring[1].num != 256)
+		fail("the message was not understood");
+	end();
+	cases++;
+	passed("a message that comes byte by byte");
+}
+
+/* With REPLY_ACK what is refused is said so, and the rest goes on. */
+static void told(void)
+{
+	struct vhost_vring_state bad = { 0, 3 };
+	struct { struct vu_header header; uint64_t result; } __attribute__((packed)) answer;
+
+	begin(PROTOCOL | BIT(VU_F_REPLY_ACK));
+	start_ring();
+	fake_device.refuse = true;
+	for (unsigned int i = 0; i < 3; i++) {
+		struct vu_one_region more = { 0, { BIT(32), 4096, BIT(45), 0 } };
+
+		frontend_send(frontend, i ? VU_ADD_MEM_REG : VU_SET_VRING_NUM, VU_FLAG_NEED_REPLY, i ? (void *)&more : &bad,
+			      i ? sizeof(more) : sizeof(bad), &memory_fd, !!i);
+		if (session_serve(&session) || recv(frontend, &answer, sizeof(answer), 0) != sizeof(answer) ||
+		    answer.header.flags != (VU_VERSION | VU_FLAG_REPLY) || answer.result != 1)
+			fail("what is refused was not answered so: %s", said);
+	}
+	fake_device.refuse = false;
+	if (!fake_device.vring[0].running || session.memory.nr != 1)
+		fail("a message that was refused has changed something");
+	end();
+	cases++;
+	passed("what is refused is answered so, and nothing has changed");
+}
+
+/* The frontend cuts its memory off: the index of the used ring is not there. */
+static void cut_off(void)
+{
+	struct vhost_vring_state num = { 0, 128 }, enable = { 0, 1 };
+	struct vhost_vring_addr addr = { 0, 0, UADDR, UADDR + 0x8000, UADDR + 0x4000, 0 };
+	struct vu_one_region region = { 0, { 0, 65536, UADDR, 0 } };
+	int fd = memfd_create("cut", MFD_CLOEXEC);
+	uint64_t zero = 0;
+
+	if (fd < 0 || ftruncate(fd, 65536))
+		fail_errno("memfd");
+	begin(PROTOCOL);
+	good(VU_ADD_MEM_REG, &region, sizeof(region), fd);
+	if (ftruncate(fd, 0))
+		fail_errno("ftruncate");
+	good(VU_SET_VRING_NUM, &num, sizeof(num), -1);
+	good(VU_SET_VRING_ADDR, &addr, sizeof(addr), -1);
+	good(VU_SET_VRING_ENABLE, &enable, sizeof(enable), -1);
+	frontend_send(frontend, VU_SET_VRING_KICK, 0, &zero, sizeof(zero), &event_fd, 1);
+	expect("memory that was cut off", "the used ring of queue 0 can not be read");
+	end();
+	close(fd);
+}
+
+int main(void)
+{
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	signal(SIGPIPE, SIG_IGN);
+	bridge.kept = &kept;
+	bridge.options.queues = 4;
+	bridge.options.segments = 126;
+	bridge.options.discard = true;
+	bridge.options.poll_us = OPTION_UNSET;
+	memory_fd = memfd_create("memory", MFD_CLOEXEC);
+	event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (memory_fd < 0 || ftruncate(memory_fd, MEMORY_BYTES))
+		fail_errno("memfd");
+	for (size_t i = 0; i < sizeof(bads) / sizeof(bads[0]); i++)
+		try(&bads[i]);
+	raw("another version", &(struct vu_header){ VU_GET_FEATURES, 2, 0 }, 12, "version 2 of the protocol");
+	raw("an answer", &(struct vu_header){ VU_GET_FEATURES, 5, 0 }, 12, "it is an answer");
+	raw("a length beyond all", &(struct vu_header){ VU_SET_FEATURES, 1, UINT32_MAX }, 12, "more than any message has");
+	raw("half a header", &(struct vu_header){ VU_GET_FEATURES, 1, 0 }, 6, "within a message");
+	raw("a header without its payload", &(struct vu_header){ VU_SET_FEATURES, 1, 8 }, 12, "");
+	in_pieces();
+	told();
+	cut_off();
+	printf("%u cases, %u failed\n", cases, failures);
+	return failures ? 1 : 0;
+}
