@@ -57,6 +57,7 @@ it('remove.yaml leaves nothing of what site.yaml puts on a host', async () => {
   const site = join(fleet.folder, 'site.yaml');
   const checks = '/usr/local/lib/blkfleet/vhost-blk-check';
   const check = `${checks}/0.1.0/sbin/vhost-blk-check`;
+  const bridge = '/usr/local/lib/blkfleet/vhost-user-bridge/0.1.0/sbin/vhost-user-bridge';
   const tool = '/usr/local/lib/blkfleet/blkfleet-qcow2/0.1.0/sbin/blkfleet-qcow2';
   writeFileSync(
     site,
@@ -82,6 +83,14 @@ it('remove.yaml leaves nothing of what site.yaml puts on a host', async () => {
       file: { path: /run/blkfleet-check, state: directory }
     - name: link
       file: { path: /usr/local/sbin/vhost-blk-check, state: link, target: ${check} }
+    - name: bridge
+      command: { argv: [install, -D, /bin/true, ${bridge}], creates: ${bridge} }
+    - name: its build folder
+      file: { path: /run/blkfleet-bridge, state: directory }
+    - name: its link
+      file: { path: /usr/local/sbin/vhost-user-bridge, state: link, target: ${bridge} }
+    - name: its service
+      file: { path: /etc/systemd/system/vhost-blk@.service, content: "[Service]" }
     - name: recorded
       command: { argv: [sh, -c, "mkdir -p /var/lib/blkfleet/checked && touch /var/lib/blkfleet/checked/vhost_blk"], creates: /var/lib/blkfleet/checked/vhost_blk }
 `,

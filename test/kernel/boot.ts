@@ -32,6 +32,8 @@ export interface BootRequest {
   memoryMb?: number;
   /** Raw files as virtio disks, /dev/vda first; the guest may write them. It needs the modules virtio_pci and virtio_blk. */
   disks?: readonly string[];
+  /** The same, behind those, which the guest can not write: others may use them at the same time. */
+  readOnlyDisks?: readonly string[];
   cpus?: number;
   /**
    * The clock counts instructions, one a nanosecond, on one CPU: what a guest measures then says how many instructions it
@@ -142,6 +144,10 @@ function qemuArguments(request: BootRequest, folder: string, initrd: string): st
     ...monitorArguments(folder),
     ...['-kernel', request.kernel.vmlinuz, '-initrd', initrd, '-append', append.join(' ')],
     ...(request.disks ?? []).flatMap((path) => ['-drive', `file=${path},format=raw,if=virtio,cache=unsafe`]),
+    ...(request.readOnlyDisks ?? []).flatMap((path) => [
+      '-drive',
+      `file=${path},format=raw,if=virtio,readonly=on`,
+    ]),
     ...['-serial', `file:${join(folder, 'console')}`, '-serial', `file:${join(folder, 'output')}`],
   ];
 }

@@ -8,11 +8,11 @@ const read = (path: string) => readFileSync(new URL(path, repository), 'utf8');
 
 const packages = [
   // Folders with sources of the module itself: itself, and what programs share with it.
-  { name: 'vhost-blk', module: 'vhost_blk', folders: [''] },
-  { name: 'dm-qcow2', module: 'dm_qcow2', folders: ['', 'format/'] },
+  { name: 'vhost-blk', module: 'vhost_blk', folders: [''], beside: ['vhost-user-bridge'] },
+  { name: 'dm-qcow2', module: 'dm_qcow2', folders: ['', 'format/'], beside: [] },
 ];
 
-describe.each(packages)('$name', ({ name, module, folders }) => {
+describe.each(packages)('$name', ({ name, module, folders, beside }) => {
   const meta = new Map(
     read(`kmod/${module}/META`)
       .trimEnd()
@@ -56,8 +56,10 @@ describe.each(packages)('$name', ({ name, module, folders }) => {
   test('the folders that make the package have no file of the same name', () => {
     const own = readdirSync(fileURLToPath(new URL(`dkms/${name}`, repository)));
     expect(own).toContain('dkms.conf');
-    const others = readdirSync(fileURLToPath(new URL(`kmod/${module}`, repository)));
-    expect(own.filter((file) => others.includes(file))).toEqual([]);
+    const all = [module, ...beside].flatMap((folder) =>
+      readdirSync(fileURLToPath(new URL(`kmod/${folder}`, repository))),
+    );
+    expect([...own, ...all].filter((file, i, list) => list.indexOf(file) < i)).toEqual([]);
   });
 
   test('every object that Kbuild names has its source, and every source is built', () => {

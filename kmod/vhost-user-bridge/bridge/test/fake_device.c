@@ -128,6 +128,24 @@ int device_set_features(struct device *device, uint64_t features)
 	return 0;
 }
 
+static bool in_table(const struct vhost_memory *memory, const struct vhost_memory_region *region)
+{
+	for (unsigned int i = 0; i < memory->nregions; i++)
+		if (memory->regions[i].userspace_addr == region->userspace_addr &&
+		    memory->regions[i].memory_size >= region->memory_size)
+			return true;
+	return false;
+}
+
+/* Requests in flight end where they began: what a ring that runs may have in flight must not go. */
+static void check_going(const struct vhost_memory *memory)
+{
+	for (unsigned int i = 0; i < VHOST_BLK_MAX_VQS; i++)
+		for (unsigned int j = 0; fake_device.vring[i].running && j < fake_device.nr_regions; j++)
+			if (!in_table(memory, &fake_device.region[j]))
+				wrong("a table without memory that requests in flight may be in");
+}
+
 int device_set_memory(struct device *device, const struct vhost_memory *memory)
 {
 	(void)device;
@@ -137,6 +155,7 @@ int device_set_memory(struct device *device, const struct vhost_memory *memory)
 		return -EINVAL;
 	/* Until now all that it had must have been there. */
 	check_all();
+	check_going(memory);
 	fake_device.nr_regions = memory->nregions;
 	memcpy(fake_device.region, memory->regions, memory->nregions * sizeof(memory->regions[0]));
 	check_all();

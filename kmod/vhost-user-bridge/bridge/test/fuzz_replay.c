@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Inputs of the fuzzer without libFuzzer: files that are named, and then as many messages by chance as are asked for, of
- * which most are nearly good ones.
+ * Inputs of the fuzzer without libFuzzer: files that are named, and then as many by chance as are asked for, most of them
+ * nearly good; with --write they are kept as files for libFuzzer to start from.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -92,7 +92,21 @@ static size_t add_start(size_t at)
 	}
 }
 
-static void by_chance(void)
+static void keep(const char *folder, unsigned long number, size_t size)
+{
+	char path[4096];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/%lu", folder, number);
+	file = fopen(path, "we");
+	if (!file || fwrite(input, 1, size, file) != size || fclose(file)) {
+		perror(path);
+		exit(2);
+	}
+}
+
+/* @folder: where the input is kept in place of being run; NULL: nowhere. */
+static void by_chance(const char *folder, unsigned long number)
 {
 	size_t at = add_value(0, VU_SET_PROTOCOL_FEATURES, 0x1a22b, 0, 0);
 
@@ -103,12 +117,16 @@ static void by_chance(void)
 	if (rand() % 3)
 		for (unsigned int i = rand() % 8; i; i--)
 			input[rand() % at] = (uint8_t)rand();
-	fuzz_one(input, at);
+	if (folder)
+		keep(folder, number, at);
+	else
+		fuzz_one(input, at);
 }
 
 int main(int argc, char **argv)
 {
 	unsigned long runs = 0, seed = 1;
+	const char *folder = NULL;
 	unsigned int inputs = 0;
 
 	for (int i = 1; i < argc; i++) {
@@ -116,6 +134,8 @@ int main(int argc, char **argv)
 			runs = strtoul(argv[++i], NULL, 10);
 		} else if (!strcmp(argv[i], "--seed") && i + 1 < argc) {
 			seed = strtoul(argv[++i], NULL, 10);
+		} else if (!strcmp(argv[i], "--write") && i + 1 < argc) {
+			folder = argv[++i];
 		} else {
 			replay(argv[i]);
 			inputs++;
@@ -123,7 +143,7 @@ int main(int argc, char **argv)
 	}
 	srand(seed);
 	for (unsigned long run = 0; run < runs; run++, inputs++)
-		by_chance();
+		by_chance(folder, run);
 	printf("%u inputs\n", inputs);
 	return 0;
 }
