@@ -43,17 +43,31 @@ wait $first || exit 1
 `;
 }
 
+const qemu =
+  'qemu-system-x86_64 -nodefaults -no-user-config -display none -accel tcg -m 32 -M q35,memory-backend=mem';
+const haltingFirmware = '-bios /tmp/halt.bin -qtest-log /dev/null';
+
+/** Files over which a QEMU and the program meet: each has its own. */
+function meeting(name: string) {
+  return { socket: `/tmp/${name}.sock`, memory: `/tmp/${name}.memory`, qtest: `/tmp/${name}.qtest` };
+}
+
+function machine({ socket, memory }: ReturnType<typeof meeting>, place: string): string {
+  return [
+    `chroot $root ${qemu} -object memory-backend-file,id=mem,size=32M,mem-path=${memory},share=on`,
+    `-chardev socket,id=blk,path=${socket},$reconnect -device vhost-user-blk-pci,chardev=blk,num-queues=2,${place}`,
+  ].join(' ');
+}
+
 /**
- * QEMU of the disk /dev/DEVICE is the frontend, and the program a processor of its guest's, over qtest; then the firmware boots
- * the disk.
+ * QEMU of the disk /dev/DEVICE is the frontend, and the program a processor of its guest's, over qtest. The firmware boots a disk;
+ * a guest whose disk grows is migrated to a second QEMU.
  */
 export function qemuScript(device: string, kills: number): string {
-  const machine = [
-    'qemu-system-x86_64 -nodefaults -no-user-config -display none -accel tcg -m 32 -M q35,memory-backend=mem',
-    `-chardev socket,id=blk,path=${SOCKET},$reconnect -device vhost-user-blk-pci,chardev=blk,num-queues=2`,
-  ].join(' ');
-  const memory = '-object memory-backend-file,id=mem,size=32M,mem-path=/tmp/memory,share=on';
+  const [a, b] = [meeting('disk-a'), meeting('disk-b')];
   const console = '-chardev file,id=said,path=/tmp/said -device isa-debugcon,chardev=said,iobase=0xe9';
+  const shared = '--queues 2 --user nobody --group kvm --socket-group kvm --disk /dev/loop0 --shared yes';
+  const grow = 'truncate -s 64M /tmp/file; losetup -c /dev/loop0';
   return `root=/${device}
 mkdir $root
 mount -o ro /dev/${device} $root || exit 1
@@ -64,31 +78,54 @@ case $version in
 7.*) reconnect=reconnect=1 ;;
 *) reconnect=reconnect-ms=50 ;;
 esac
-rm -f /tmp/memory ${SOCKET} /tmp/qtest
-truncate -s 32M /tmp/memory
-vhost-user-bridge-guest --socket ${SOCKET} --qtest /tmp/qtest --memory /tmp/memory --capacity ${SECTORS} --serial disk-a \\
+cp /halt.bin /tmp
+appears() { while [ ! -S $1 ]; do sleep 0.1; done; }
+ended() { kill $1 2>/dev/null; wait $1; }
+
+truncate -s 32M ${a.memory}
+vhost-user-bridge-guest --socket ${a.socket} --qtest ${a.qtest} --memory ${a.memory} --capacity ${SECTORS} --serial disk-a \\
 	--cases requests,restart,storm --disk nullb0 --kills ${kills} -- ${bridge} --disk /dev/nullb0 --serial disk-a &
 guest=$!
-while [ ! -S ${SOCKET} ]; do sleep 0.1; done
-cp /halt.bin /tmp
-chroot $root ${machine},addr=4 ${memory} -bios /tmp/halt.bin -qtest unix:/tmp/qtest,server=on,wait=off &
+appears ${a.socket}
+${machine(a, 'addr=4')} ${haltingFirmware} -qtest unix:${a.qtest},server=on,wait=off &
 qemu=$!
-wait $guest
-code=$?
-kill $qemu
-wait $qemu
-[ $code = 0 ] || exit 1
+wait $guest || failed=1
+ended $qemu
+
 dd if=/boot-sector of=/dev/nullb0 bs=512 count=1 conv=fsync 2>/dev/null
-rm -f ${SOCKET} /tmp/said
+rm -f ${a.socket}
 ${bridge} --disk /dev/nullb0 &
 bridge=$!
-while [ ! -S ${SOCKET} ]; do sleep 0.1; done
-chroot $root ${machine},bootindex=0 ${memory} ${console} -device isa-debug-exit,iobase=0xf4,iosize=1
+appears ${a.socket}
+${machine(a, 'bootindex=0')} ${console} -device isa-debug-exit,iobase=0xf4,iosize=1
 cat /tmp/said
-kill $bridge
-wait $bridge || exit 1
+ended $bridge || failed=1
+
+truncate -s 32M /tmp/file ${b.memory}
+losetup /dev/loop0 /tmp/file
+rm -f ${a.socket} ${a.qtest}
+/sbin/vhost-user-bridge --socket ${b.socket} ${shared} &
+bridge=$!
+appears ${b.socket}
+${machine(b, 'addr=4')} ${haltingFirmware} -qtest unix:${b.qtest},server=on,wait=off -incoming unix:/tmp/incoming &
+destination=$!
+appears /tmp/incoming
+vhost-user-bridge-guest --socket ${a.socket} --qtest ${a.qtest} --memory ${a.memory} --capacity 65536 --cases resize,migrate \\
+	--grow '${grow}' --grown ${SECTORS} --monitor /tmp/monitor --to unix:/tmp/incoming --to-qtest ${b.qtest} --to-memory ${b.memory} \\
+	-- /sbin/vhost-user-bridge --socket ${a.socket} ${shared} &
+guest=$!
+appears ${a.socket}
+${machine(a, 'addr=4')} ${haltingFirmware} -qtest unix:${a.qtest},server=on,wait=off -monitor unix:/tmp/monitor,server=on,wait=off &
+qemu=$!
+wait $guest || failed=1
+ended $qemu
+ended $destination
+ended $bridge || failed=1
+losetup -d /dev/loop0
+
 for folder in dev proc tmp sys; do umount $root/$folder; done
 umount $root
+[ -z "$failed" ] || exit 1
 `;
 }
 

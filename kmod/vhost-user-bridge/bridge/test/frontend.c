@@ -313,7 +313,7 @@ static void read_config(struct guest *guest, struct virtio_blk_config *config)
 	memcpy(config, answer.data, sizeof(*config));
 }
 
-static const struct transport transport = { kick, wait_for, restart, interrupted, read_config, look };
+static const struct transport transport = { kick, wait_for, restart, interrupted, read_config, look, NULL };
 
 void frontend_open(struct guest *guest, struct frontend *frontend, const char *socket)
 {

@@ -68,6 +68,12 @@ static uint64_t address_of(const struct guest *guest, const void *at)
 	return (uint64_t)((const char *)at - guest->memory);
 }
 
+static void wrote(struct guest *guest, const void *at, size_t bytes)
+{
+	if (guest->transport->wrote)
+		guest->transport->wrote(guest, at, bytes);
+}
+
 void guest_submit(struct guest *guest, unsigned int index, unsigned int number, uint32_t type, uint64_t sector,
 		  unsigned int bytes)
 {
@@ -85,8 +91,11 @@ void guest_submit(struct guest *guest, unsigned int index, unsigned int number, 
 		desc[1] = (struct vring_desc){ address_of(guest, slot->data), bytes,
 					       VRING_DESC_F_NEXT | (in ? VRING_DESC_F_WRITE : 0), last };
 	desc[last - head] = (struct vring_desc){ address_of(guest, &slot->status), 1, VRING_DESC_F_WRITE, 0 };
+	wrote(guest, desc, 3 * sizeof(*desc));
+	wrote(guest, slot, sizeof(*slot));
 	avail->ring[avail->idx % GUEST_ENTRIES] = head;
 	__atomic_store_n(&avail->idx, (uint16_t)(avail->idx + 1), __ATOMIC_SEQ_CST);
+	wrote(guest, avail, sizeof(*avail));
 	queue->in_flight[number] = true;
 	queue->nr_in_flight++;
 }
@@ -110,6 +119,7 @@ unsigned int guest_answered(struct guest *guest, unsigned int index)
 	queue->taken++;
 	*(volatile uint16_t *)&avail_of(guest, index)->ring[GUEST_ENTRIES] = queue->taken;
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	wrote(guest, avail_of(guest, index), sizeof(struct vring_avail));
 	queue->in_flight[number] = false;
 	queue->nr_in_flight--;
 	queue->completed++;

@@ -52,6 +52,8 @@ struct transport {
 	void (*config)(struct guest *guest, struct virtio_blk_config *config);
 	/* Does what the transport has to when the bridge may have died. */
 	void (*look)(struct guest *guest);
+	/* Memory that the program has written, for who has to be told; NULL: nobody. */
+	void (*wrote)(struct guest *guest, const void *at, size_t bytes);
 };
 
 struct guest {

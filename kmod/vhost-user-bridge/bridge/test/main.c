@@ -10,13 +10,14 @@
 
 #include "cases.h"
 #include "daemon.h"
+#include "migrate.h"
 #include "qtest.h"
 #include "report.h"
 #include "storm.h"
 
 static const char usage[] =
 	"usage: vhost-user-bridge-guest --socket PATH [--qtest PATH --memory FILE] [OPTION]... -- BRIDGE ARGUMENT...\n"
-	"  --cases LIST      of requests, restart, protocol, storm, resize, read-only\n"
+	"  --cases LIST      of requests, restart, protocol, storm, resize, migrate, read-only\n"
 	"  --capacity N      sectors of the disk\n"
 	"  --serial TEXT     of the disk\n"
 	"  --disk NAME       under /sys/block, whose writes are counted\n"
@@ -24,13 +25,16 @@ static const char usage[] =
 	"  --pace MS         most between two of them (40)\n"
 	"  --grow COMMAND    that makes the disk larger\n"
 	"  --grown N         sectors that it has then\n"
-	"  --seed N          of what is written where\n";
+	"  --seed N          of what is written where\n"
+	"  --monitor PATH    of QEMU, for the case migrate\n"
+	"  --to URI          where the destination listens; its --to-qtest PATH and --to-memory FILE\n";
 
 struct plan {
 	const char *socket, *qtest, *memory, *cases, *disk, *grow;
 	struct expectation expected;
 	unsigned long long grown;
 	unsigned int kills, pace;
+	struct migration migration;
 	char **bridge;
 };
 
@@ -42,7 +46,9 @@ static bool parse(struct plan *plan, int argc, char **argv)
 		{ "capacity", required_argument, NULL, 'n' }, { "serial", required_argument, NULL, 'i' },
 		{ "disk", required_argument, NULL, 'd' }, { "kills", required_argument, NULL, 'k' },
 		{ "pace", required_argument, NULL, 'p' }, { "grow", required_argument, NULL, 'g' },
-		{ "grown", required_argument, NULL, 'G' }, { "seed", required_argument, NULL, 'S' }, { 0 },
+		{ "grown", required_argument, NULL, 'G' }, { "seed", required_argument, NULL, 'S' },
+		{ "monitor", required_argument, NULL, 'M' }, { "to", required_argument, NULL, 't' },
+		{ "to-qtest", required_argument, NULL, 'Q' }, { "to-memory", required_argument, NULL, 'R' }, { 0 },
 	};
 	int option;
 
@@ -85,6 +91,18 @@ static bool parse(struct plan *plan, int argc, char **argv)
 		case 'S':
 			srand(atoi(optarg));
 			break;
+		case 'M':
+			plan->migration.monitor = optarg;
+			break;
+		case 't':
+			plan->migration.to = optarg;
+			break;
+		case 'Q':
+			plan->migration.qtest = optarg;
+			break;
+		case 'R':
+			plan->migration.memory = optarg;
+			break;
 		default:
 			return false;
 		}
@@ -103,6 +121,8 @@ static void run(const struct plan *plan, struct guest *guest, const char *name)
 		cases_protocol(guest, plan->bridge);
 	else if (!strcmp(name, "storm"))
 		storm(guest, plan->disk, plan->kills, plan->bridge, plan->pace);
+	else if (!strcmp(name, "migrate") && plan->migration.to)
+		migrate(guest, &plan->migration);
 	else if (!strcmp(name, "resize") && plan->qtest)
 		cases_resize(guest, plan->grow, plan->grown);
 	else if (!strcmp(name, "resize"))

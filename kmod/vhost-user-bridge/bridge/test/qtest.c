@@ -15,8 +15,9 @@
 #include "report.h"
 
 #define BIT(n) (1ull << (n))
-#define DEVICE_ID 0x1042
-#define VENDOR_ID 0x1af4
+/* PCI IDs: of a device that also speaks to older drivers, and of one that does not. */
+#define OLDER_ID 0x10011af4u
+#define MODERN_ID 0x10421af4u
 /* In the window of 32-bit PCI memory. */
 #define BAR_AT 0xe0000000u
 #define BARS 6
@@ -101,9 +102,10 @@ static uint64_t place_of(struct qtest *qtest, unsigned int cap)
 static void find_interface(struct qtest *qtest)
 {
 	unsigned int cap = pci_read(qtest, PCI_CAPABILITY_LIST) & 0xfc;
+	uint32_t id = pci_read(qtest, PCI_VENDOR_ID);
 
-	if (pci_read(qtest, PCI_VENDOR_ID) != (DEVICE_ID << 16 | VENDOR_ID))
-		fail("there is no virtio-blk device in slot %u: %#x", QTEST_SLOT, pci_read(qtest, PCI_VENDOR_ID));
+	if (id != OLDER_ID && id != MODERN_ID)
+		fail("there is no virtio-blk device in slot %u: %#x", QTEST_SLOT, id);
 	place_bars(qtest);
 	for (; cap; cap = pci_read(qtest, cap) >> 8 & 0xfc) {
 		if ((pci_read(qtest, cap) & 0xff) != PCI_CAP_ID_VNDR)
@@ -258,23 +260,49 @@ static void look(struct guest *guest)
 	(void)guest;
 }
 
-static const struct transport transport = { kick, wait_for, restart, interrupted, read_config, look };
+/* What is written over the memory's file QEMU does not see: it is written again, by QEMU itself. */
+static void wrote(struct guest *guest, const void *at, size_t bytes)
+{
+	struct qtest *qtest = guest->own;
+	size_t from = (size_t)((const char *)at - guest->memory);
 
-void qtest_open(struct guest *guest, struct qtest *qtest, const char *socket_path)
+	for (size_t page = from & ~4095ul; qtest->tells_writes && page < from + bytes; page += 4096) {
+		size_t byte = page < from ? from : page;
+
+		command(qtest, "writeb %#zx %#x", byte, (uint8_t)guest->memory[byte]);
+	}
+}
+
+static const struct transport transport = { kick, wait_for, restart, interrupted, read_config, look, wrote };
+
+static int connect_to(const char *path)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	long long end = now_ms() + GUEST_PATIENCE_MS;
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-	memset(qtest, 0, sizeof(*qtest));
-	strncpy(address.sun_path, socket_path, sizeof(address.sun_path) - 1);
-	qtest->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	while (connect(qtest->fd, (struct sockaddr *)&address, sizeof(address))) {
+	strncpy(address.sun_path, path, sizeof(address.sun_path) - 1);
+	while (connect(fd, (struct sockaddr *)&address, sizeof(address))) {
 		if (now_ms() > end)
-			fail_errno("QEMU does not listen at %s", socket_path);
+			fail_errno("QEMU does not listen at %s", path);
 		sleep_ms(20);
 	}
+	return fd;
+}
+
+void qtest_open(struct guest *guest, struct qtest *qtest, const char *socket_path)
+{
+	memset(qtest, 0, sizeof(*qtest));
+	qtest->fd = connect_to(socket_path);
 	guest->transport = &transport;
 	guest->own = qtest;
 	find_interface(qtest);
 	start(guest);
+}
+
+void qtest_follow(struct qtest *qtest, const struct qtest *before, const char *socket_path)
+{
+	*qtest = *before;
+	qtest->fd = connect_to(socket_path);
+	qtest->tells_writes = false;
 }

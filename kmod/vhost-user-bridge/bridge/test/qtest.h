@@ -14,10 +14,14 @@ struct qtest {
 	uint64_t common, notify, isr, device;
 	uint32_t notify_step;
 	uint16_t notify_at[GUEST_QUEUES];
-	bool interrupted;
+	/* QEMU is told which memory the program writes, as it knows of a processor. */
+	bool tells_writes;
 };
 
 /* Waits for QEMU to listen at @socket, finds the device and starts it with the guest's queues. */
 void qtest_open(struct guest *guest, struct qtest *qtest, const char *socket);
+
+/* As qtest_open(), of a device that was migrated from that of @before: it runs already. */
+void qtest_follow(struct qtest *qtest, const struct qtest *before, const char *socket);
 
 #endif
