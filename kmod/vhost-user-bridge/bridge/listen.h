@@ -10,7 +10,10 @@
  */
 int listen_inherited(struct options *options, struct reason *reason);
 
-/* Makes options->socket, and takes the place of one that nobody listens on any more. Return: the descriptor, or -1 with @reason. */
+/*
+ * Makes options->socket, and takes the place of one that nobody listens on any more.
+ * Return: the descriptor, or -1 with @reason.
+ */
 int listen_begin(const struct options *options, struct reason *reason);
 
 /* Accepts a connection, as a socket that does not block. Return: the descriptor, or -1. */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * vhost-user-bridge: lets a hypervisor that speaks the vhost-user protocol have a disk served by /dev/vhost-blk. It hands the
- * guest's memory, rings and eventfds to the kernel; no request comes this way.
+ * vhost-user-bridge: lets a hypervisor that speaks the vhost-user protocol have a disk served by /dev/vhost-blk. It
+ * hands the guest's memory, rings and eventfds to the kernel; no request comes this way.
  */
 #include <errno.h>
 #include <poll.h>

@@ -47,8 +47,8 @@ static void print_usage(FILE *to)
 {
 	fputs("usage: vhost-user-bridge --name NAME [--KEY VALUE]...\n"
 	      "       vhost-user-bridge --disk PATH --socket PATH [--KEY VALUE]...\n\n"
-	      "Lets a hypervisor that speaks vhost-user-blk have a disk served by /dev/vhost-blk. A socket that systemd listens on\n"
-	      "is used in place of --socket. --name reads " OPTIONS_DISKS "/NAME.conf first: lines of KEY = VALUE.\n\n"
+	      "Lets a hypervisor that speaks vhost-user-blk have a disk served by /dev/vhost-blk. A socket that systemd\n"
+	      "listens on is used in place of --socket. --name reads " OPTIONS_DISKS "/NAME.conf first: lines of KEY = VALUE.\n\n"
 	      "  --config FILE  such a file\n", to);
 	for (size_t i = 0; i < NR_KEYS; i++)
 		fprintf(to, "  --%s %s\n", keys[i].name, keys[i].help);

@@ -21,7 +21,10 @@ bool rings_run(const struct session *session);
  */
 int rings_check_memory(const struct session *session, const struct memory *memory, bool *move, struct reason *reason);
 
-/* Waits until no running ring has a request in flight, and has none begin; rings_resume() lets them go on, in session->memory. */
+/*
+ * Waits until no running ring has a request in flight, and has none begin; rings_resume() lets them go on, where
+ * session->memory has them.
+ */
 int rings_pause(struct session *session, struct reason *reason);
 int rings_resume(struct session *session, struct reason *reason);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The device as the bridge sees it, without the module: it keeps the module's rules (docs/vhost_blk.md), and ends the program
- * where the bridge would have the kernel use what is not there.
+ * The device as the bridge sees it, without the module: it keeps the module's rules (docs/vhost_blk.md), and ends the
+ * program where the bridge would have the kernel use what is not there.
  */
 #include "fake_device.h"
 

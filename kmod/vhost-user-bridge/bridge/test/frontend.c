@@ -59,7 +59,8 @@ static bool receive(struct frontend *frontend, uint32_t request, void *payload, 
 	if (recv(frontend->fd, &header, sizeof(header), MSG_WAITALL) != sizeof(header))
 		return lost(frontend);
 	if (header.request != request || header.flags != (VU_VERSION | VU_FLAG_REPLY) || header.size > room)
-		fail("message %u was answered by %u, flags %#x, %u bytes", request, header.request, header.flags, header.size);
+		fail("message %u was answered by %u, flags %#x, %u bytes", request, header.request, header.flags,
+		     header.size);
 	if (header.size && recv(frontend->fd, payload, header.size, MSG_WAITALL) != (ssize_t)header.size)
 		return lost(frontend);
 	*size = header.size;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A frontend of which each byte is an attacker's: messages with descriptors of all kinds, by libFuzzer or from files, through
- * a socket as they come or one by one. Beside the sanitizers, the fake device ends the program when it is given what is not
+ * A frontend of which each byte is an attacker's: messages with descriptors of all kinds, by libFuzzer or from files,
+ * through a socket. Beside the sanitizers, the fake device ends the program when it is given what is not
  * there, and so do descriptors and mappings that are left.
  */
 #include <dirent.h>

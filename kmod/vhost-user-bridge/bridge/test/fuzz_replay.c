@@ -31,7 +31,8 @@ static void replay(const char *path)
 
 static size_t add(size_t at, uint8_t request, const void *payload, uint16_t size, uint8_t nr_fds, uint32_t kinds)
 {
-	struct fuzz_message message = { request, VU_VERSION | (rand() % 2 ? VU_FLAG_NEED_REPLY : 0), nr_fds, 0, size, 0, kinds };
+	uint8_t flags = VU_VERSION | (rand() % 2 ? VU_FLAG_NEED_REPLY : 0);
+	struct fuzz_message message = { request, flags, nr_fds, 0, size, 0, kinds };
 
 	if (!(rand() % 20))
 		message.refuse = rand();

@@ -42,7 +42,7 @@ struct guest;
 struct transport {
 	/* Tells it of new requests; does nothing while nobody is there. */
 	void (*kick)(struct guest *guest, unsigned int index);
-	/* Waits for a while, and keeps the device connected. Return: whether there may be a completion: it was told, where that is seen. */
+	/* Waits for a while, and keeps the device connected. Return: whether it has told of a completion, or may have. */
 	bool (*wait)(struct guest *guest, unsigned int index);
 	/* Resets the device, and has it start with the guest's queues. */
 	void (*restart)(struct guest *guest);

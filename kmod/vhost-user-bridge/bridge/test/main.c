@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * vhost-user-bridge-guest: tries the bridge as a guest would. It starts and kills the bridge itself; it is the frontend, too,
- * or drives the device of a QEMU that is.
+ * vhost-user-bridge-guest: tries the bridge as a guest would. It starts and kills the bridge itself; it is the
+ * frontend, too, or drives the device of a QEMU that is.
  */
 #include <getopt.h>
 #include <stdio.h>
