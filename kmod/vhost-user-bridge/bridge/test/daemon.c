@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "daemon.h"
 
-#include <dirent.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "descriptors.h"
 #include "report.h"
 
 static pid_t pid;
@@ -47,16 +47,8 @@ void daemon_stop(void)
 
 unsigned int daemon_descriptors(void)
 {
-	unsigned int nr = 0;
 	char path[64];
-	DIR *folder;
 
 	snprintf(path, sizeof(path), "/proc/%d/fd", pid);
-	folder = opendir(path);
-	if (!folder)
-		fail_errno("%s", path);
-	while (readdir(folder))
-		nr++;
-	closedir(folder);
-	return nr;
+	return descriptors_count(path);
 }

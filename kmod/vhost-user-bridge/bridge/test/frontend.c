@@ -12,6 +12,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "descriptors.h"
 #include "report.h"
 
 #define BIT(n) (1ull << (n))
@@ -22,25 +23,8 @@ bool frontend_send(int fd, uint32_t request, uint32_t flags, const void *payload
 {
 	struct vu_header header = { request, VU_VERSION | flags, size };
 	struct iovec iov[2] = { { &header, sizeof(header) }, { (void *)(uintptr_t)payload, size } };
-	union {
-		char room[CMSG_SPACE(16 * sizeof(int))];
-		struct cmsghdr align;
-	} control;
-	struct msghdr msg = { .msg_iov = iov, .msg_iovlen = 2 };
 
-	if (nr_fds) {
-		struct cmsghdr *cmsg;
-
-		memset(&control, 0, sizeof(control));
-		msg.msg_control = control.room;
-		msg.msg_controllen = CMSG_SPACE(nr_fds * sizeof(int));
-		cmsg = CMSG_FIRSTHDR(&msg);
-		cmsg->cmsg_level = SOL_SOCKET;
-		cmsg->cmsg_type = SCM_RIGHTS;
-		cmsg->cmsg_len = CMSG_LEN(nr_fds * sizeof(int));
-		memcpy(CMSG_DATA(cmsg), fds, nr_fds * sizeof(int));
-	}
-	return sendmsg(fd, &msg, MSG_NOSIGNAL) == (ssize_t)(sizeof(header) + size);
+	return descriptors_send(fd, iov, 2, fds, nr_fds);
 }
 
 /* The bridge is gone, or may go at any time; whoever uses the connection starts anew. */

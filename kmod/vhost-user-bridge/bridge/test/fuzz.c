@@ -4,7 +4,6 @@
  * through a socket. Beside the sanitizers, the fake device ends the program when it is given what is not
  * there, and so do descriptors and mappings that are left.
  */
-#include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -16,11 +15,13 @@
 #include <unistd.h>
 
 #include "../session.h"
+#include "descriptors.h"
 #include "fake_device.h"
 #include "fuzz.h"
 
 /* Of the files that the frontend has to give. */
 #define MEMORY_BYTES (1u << 20)
+#define OWN "/proc/self/fd"
 
 enum give { GIVE_MEMORY, GIVE_EVENTFD, GIVE_SOCKET, GIVE_PIPE, GIVE_SMALL, GIVE_FOLDER, NR_GIVE };
 
@@ -50,17 +51,6 @@ static void make_files(void)
 	bridge.options.poll_us = OPTION_UNSET;
 	bridge.config_call = -1;
 	signal(SIGPIPE, SIG_IGN);
-}
-
-static unsigned int open_files(void)
-{
-	DIR *folder = opendir("/proc/self/fd");
-	unsigned int nr = 0;
-
-	while (readdir(folder))
-		nr++;
-	closedir(folder);
-	return nr;
 }
 
 /* What of the files of the frontend is mapped. */
@@ -95,37 +85,13 @@ static void drain_answers(int fd)
 		;
 }
 
-/* Sends bytes with descriptors; the first answers are read so that they never fill the socket. */
-static void send_bytes(int fd, const void *data, size_t size, const int *fds, unsigned int nr)
-{
-	struct iovec iov = { (void *)(uintptr_t)data, size };
-	union {
-		char room[CMSG_SPACE(FUZZ_MAX_FDS * sizeof(int))];
-		struct cmsghdr align;
-	} control;
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
-
-	if (nr) {
-		struct cmsghdr *cmsg;
-
-		memset(&control, 0, sizeof(control));
-		msg.msg_control = control.room;
-		msg.msg_controllen = CMSG_SPACE(nr * sizeof(int));
-		cmsg = CMSG_FIRSTHDR(&msg);
-		cmsg->cmsg_level = SOL_SOCKET;
-		cmsg->cmsg_type = SCM_RIGHTS;
-		cmsg->cmsg_len = CMSG_LEN(nr * sizeof(int));
-		memcpy(CMSG_DATA(cmsg), fds, nr * sizeof(int));
-	}
-	sendmsg(fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
-}
-
 /* One message as the input has it. Return: whether the session goes on. */
 static bool step(struct session *session, int frontend, struct fuzz_input *input)
 {
 	struct fuzz_message message;
 	char bytes[sizeof(struct vu_header) + FUZZ_MAX_PAYLOAD];
 	struct vu_header header;
+	struct iovec iov;
 	int fds[FUZZ_MAX_FDS];
 	unsigned int nr_fds, size;
 
@@ -138,7 +104,8 @@ static bool step(struct session *session, int frontend, struct fuzz_input *input
 	memcpy(bytes, &header, sizeof(header));
 	take(input, bytes + sizeof(header), size);
 	fake_device.refuse = message.refuse & 1;
-	send_bytes(frontend, bytes, sizeof(header) + size, fds, nr_fds);
+	iov = (struct iovec){ bytes, sizeof(header) + size };
+	descriptors_send(frontend, &iov, 1, fds, nr_fds);
 	if (message.refuse & 2)
 		session_tell_config(session);
 	if (session_serve(session))
@@ -157,7 +124,7 @@ int fuzz_one(const uint8_t *data, size_t size)
 
 	if (!bridge.kept)
 		make_files();
-	before = open_files();
+	before = descriptors_count(OWN);
 	mapped = mapped_files();
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair))
 		abort();
@@ -167,8 +134,8 @@ int fuzz_one(const uint8_t *data, size_t size)
 		;
 	session_end(&session);
 	close(pair[1]);
-	if (open_files() != before || mapped_files() != mapped) {
-		fprintf(stderr, "left: %d descriptors, %d mappings\n", (int)open_files() - (int)before,
+	if (descriptors_count(OWN) != before || mapped_files() != mapped) {
+		fprintf(stderr, "left: %d descriptors, %d mappings\n", (int)descriptors_count(OWN) - (int)before,
 			(int)mapped_files() - (int)mapped);
 		abort();
 	}

@@ -3,7 +3,6 @@
  * Malformed messages, one by one, and what is said of each: that it is refused, for the right reason, and that no descriptor
  * or mapping is left. Runs without the module.
  */
-#include <dirent.h>
 #include <fcntl.h>
 #include <linux/virtio_blk.h>
 #include <linux/virtio_config.h>
@@ -19,12 +18,14 @@
 
 #include "../say.h"
 #include "../session.h"
+#include "descriptors.h"
 #include "fake_device.h"
 #include "frontend.h"
 #include "report.h"
 
 #define BIT(n) (1ull << (n))
 #define MEMORY_BYTES (1u << 20)
+#define OWN "/proc/self/fd"
 #define UADDR 0x7f0000000000ull
 #define PROTOCOL (BIT(VU_F_MQ) | BIT(VU_F_LOG_SHMFD) | BIT(VU_F_BACKEND_REQ) | BIT(VU_F_CONFIG) | BIT(VU_F_STATUS) | \
 		  BIT(VU_F_RESET_DEVICE) | BIT(VU_F_CONFIGURE_MEM_SLOTS))
@@ -49,17 +50,6 @@ void say(const char *format, ...)
 	va_start(arguments, format);
 	vsnprintf(said, sizeof(said), format, arguments);
 	va_end(arguments);
-}
-
-static unsigned int open_files(void)
-{
-	DIR *folder = opendir("/proc/self/fd");
-	unsigned int nr = 0;
-
-	while (readdir(folder))
-		nr++;
-	closedir(folder);
-	return nr;
 }
 
 static void begin(uint64_t protocol)
@@ -277,7 +267,7 @@ static int file_of(char kind, int pair[2])
 
 static void try(const struct bad *bad)
 {
-	unsigned int before = open_files();
+	unsigned int before = descriptors_count(OWN);
 	int fds[16], pair[2], fd;
 
 	begin(PROTOCOL & ~bad->without);
@@ -296,13 +286,13 @@ static void try(const struct bad *bad)
 	close(pair[0]);
 	close(pair[1]);
 	end();
-	if (open_files() != before)
-		fail("%s: %u descriptors are open, and %u were", bad->name, open_files(), before);
+	if (descriptors_count(OWN) != before)
+		fail("%s: %u descriptors are open, and %u were", bad->name, descriptors_count(OWN), before);
 }
 
 static void raw(const char *name, const struct vu_header *header, size_t bytes, const char *text)
 {
-	unsigned int before = open_files();
+	unsigned int before = descriptors_count(OWN);
 
 	begin(PROTOCOL);
 	if (send(frontend, header, bytes, 0) != (ssize_t)bytes)
@@ -311,7 +301,7 @@ static void raw(const char *name, const struct vu_header *header, size_t bytes, 
 		shutdown(frontend, SHUT_WR);
 	expect(name, *text ? text : "within a message");
 	end();
-	if (open_files() != before)
+	if (descriptors_count(OWN) != before)
 		fail("%s: descriptors are left", name);
 }
 
