@@ -199,8 +199,11 @@ int rings_reset(struct session *session, struct reason *reason)
 		close_fd(&ring->kick);
 		if (settle(session, i, reason))
 			return -1;
-		/* Frontends give these two once, before the guest's driver comes. */
-		*ring = (struct ring){ .kick = -1, .call = ring->call, .err = ring->err };
+		/*
+		 * Frontends give the eventfds once, before the guest's driver comes. QEMU 7.2 resets the device before it
+		 * asks for the index that a migration takes along.
+		 */
+		*ring = (struct ring){ .base = ring->base, .kick = -1, .call = ring->call, .err = ring->err };
 	}
 	return 0;
 }

@@ -194,6 +194,13 @@ static void status(struct guest *guest)
 	expect_result(frontend, true, VU_SET_STATUS, &zero, sizeof(zero), NULL, 0, "a status of 0");
 	if (frontend_ask_value(frontend, VU_GET_STATUS))
 		fail("the status is not 0 after a reset");
+	for (unsigned int i = 0; i < GUEST_QUEUES; i++) {
+		struct vhost_vring_state state = { i, 0 }, answer = { 0, 0 };
+
+		frontend_ask(frontend, VU_GET_VRING_BASE, &state, sizeof(state), &answer, sizeof(answer));
+		if (answer.num != guest->queue[i].taken)
+			fail("queue %u ended at %u after a reset, and %u are answered", i, answer.num, guest->queue[i].taken);
+	}
 	guest_clear_queues(guest);
 	for (unsigned int i = 0; i < GUEST_QUEUES; i++)
 		frontend_start_ring(guest, i, 0, 0);
