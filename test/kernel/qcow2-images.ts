@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { sumOf } from './qcow2-sum.ts';
 
 /** An image that was made, and what its disk holds. */
 export interface MadeImage {
@@ -10,7 +10,7 @@ export interface MadeImage {
   file: string;
   bytes: number;
   /** Of the whole disk, as qemu-img reads it. */
-  sha256: string;
+  sum: string;
 }
 
 /** How to make one. Commands run in the images' folder; IMAGE stands for the file's name. */
@@ -206,7 +206,7 @@ function make(folder: string, recipe: Recipe): MadeImage {
     name: recipe.name,
     file,
     bytes: expected.length,
-    sha256: createHash('sha256').update(expected).digest('hex'),
+    sum: sumOf(expected),
   };
 }
 
