@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { fetchSource } from '../../src/lab/debian/package.ts';
@@ -135,6 +136,7 @@ async function greeted(port: number, ended: Promise<BootResult>): Promise<void> 
       socket.once('data', () => socket.destroy());
     });
     if (isThere) return;
+    await sleep(300);
   }
   const { output, console } = await ended;
   throw new Error(`the guest does not serve: ${output.slice(-2000)}${console.slice(-2000)}`);

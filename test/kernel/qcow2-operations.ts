@@ -28,6 +28,9 @@ function sourceData(): Buffer[] {
   return noise;
 }
 
+/** What of a source a write takes, from its begin on. */
+export const sourceBytes = (source: number): Buffer => sourceData()[source]!;
+
 /** Writes the sources as files 0 to 7 of a folder that is made. */
 export function writeSources(folder: string): void {
   mkdirSync(folder);
@@ -48,7 +51,7 @@ function drawOperation(next: Draw, bytes: number): Operation {
  * Operations as batches: those of a batch touch no sector of each other, so that they may be done at once and leave what
  * they leave one by one.
  */
-export function drawBatches(next: Draw, bytes: number, operations: number): Operation[][] {
+function drawBatches(next: Draw, bytes: number, operations: number): Operation[][] {
   const batches: Operation[][] = [[]];
   for (let i = 0; i < operations; i++) {
     const drawn = drawOperation(next, bytes);
@@ -59,6 +62,20 @@ export function drawBatches(next: Draw, bytes: number, operations: number): Oper
     batches.at(-1)!.push(drawn);
   }
   return batches;
+}
+
+/** Rounds of batches; what one has discarded, the next writes first. */
+export function drawRounds(
+  next: Draw,
+  bytes: number,
+  { rounds, operations }: { rounds: number; operations: number },
+): Operation[][][] {
+  const model = new DiskModel(Buffer.alloc(bytes));
+  return Array.from({ length: rounds }, () => {
+    const batches = [model.settle(next), ...drawBatches(next, bytes, operations)];
+    for (const operation of batches.flat()) model.apply(operation);
+    return batches;
+  });
 }
 
 /** Lines of a list for qcow2-apply. */
@@ -93,6 +110,12 @@ export class DiskModel {
     this.isDiscarded = new Uint8Array(data.length / SECTOR);
   }
 
+  copy(): DiskModel {
+    const copy = new DiskModel(Buffer.from(this.data));
+    copy.isDiscarded.set(this.isDiscarded);
+    return copy;
+  }
+
   apply(operation: Operation): void {
     const { at, bytes } = operation;
     this.isDiscarded.fill(operation.kind === 'discard' ? 1 : 0, at / SECTOR, (at + bytes) / SECTOR);
@@ -117,13 +140,16 @@ export class DiskModel {
     return operations;
   }
 
-  /** The first sector of a disk that can not be so. */
-  firstWrong(disk: Buffer): number | undefined {
+  /**
+   * The first sector of a disk that can not be so.
+   * @param may tells of what else may be
+   */
+  firstWrong(disk: Buffer, may: (sector: number) => boolean = () => false): number | undefined {
     if (disk.length !== this.data.length) return 0;
     for (let sector = 0; sector < this.isDiscarded.length; sector++) {
       const at = sector * SECTOR;
       if (disk.compare(this.data, at, at + SECTOR, at, at + SECTOR) === 0) continue;
-      if (this.isDiscarded[sector] === 1 && isZero(disk, at)) continue;
+      if ((this.isDiscarded[sector] === 1 && isZero(disk, at)) || may(sector)) continue;
       return sector;
     }
     return undefined;

@@ -3,7 +3,7 @@ import { copyFileSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { pseudoRandom } from './qcow2-images.ts';
-import { DiskModel, drawBatches, listOf, type Operation, qemuIoOf } from './qcow2-operations.ts';
+import { DiskModel, drawRounds, listOf, type Operation, qemuIoOf } from './qcow2-operations.ts';
 import { type DrawnImage, drawImage } from './qcow2-option-space.ts';
 import { sumOf } from './qcow2-sum.ts';
 
@@ -27,12 +27,7 @@ export function makeTwins(folder: string, name: string, seed: number, rounds: nu
   const image = drawImage(folder, name, seed);
   copyFileSync(join(folder, image.file), join(folder, `${name}-twin.qcow2`));
   const next = pseudoRandom(seed + 50_000);
-  const model = new DiskModel(Buffer.alloc(image.bytes));
-  const planned = Array.from({ length: rounds }, () => {
-    const batches = [model.settle(next), ...drawBatches(next, image.bytes, OPERATIONS)];
-    for (const operation of batches.flat()) model.apply(operation);
-    return batches;
-  });
+  const planned = drawRounds(next, image.bytes, { rounds, operations: OPERATIONS });
   const list = planned.map(
     (batches, round) =>
       `${listOf(batches)}${next(2) === 0 ? 'flush' : 'then'}\nsum 37888\nsave ${guest}/${savedAs(name, round)}\n`,
