@@ -7,7 +7,7 @@ const slow = { fileParallelism: false, testTimeout: 900_000, hookTimeout: 900_00
 const long =
   process.env.BLKFLEET_TEST_FULL === '1'
     ? []
-    : ['speed', 'debug-kernel', 'fuzz', 'kernel-style', 'qcow2-{crash,hostile,tool,write}'].map(
+    : ['speed', 'debug-kernel', 'fuzz', 'kernel-style', 'qcow2-{crash,fuzz,hostile,write}'].map(
         (name) => `test/kernel/${name}.test.ts`,
       );
 

@@ -1,5 +1,4 @@
 import { execFileSync } from 'node:child_process';
-import { join } from 'node:path';
 import { pseudoRandom } from './qcow2-images.ts';
 
 type Draw = (below: number) => number;
@@ -8,6 +7,8 @@ type Draw = (below: number) => number;
 export interface DrawnImage {
   file: string;
   bytes: number;
+  /** Whether it has a backing file. */
+  backed: boolean;
   /** The commands, for who wants to make it again. */
   recipe: string[];
 }
@@ -109,8 +110,5 @@ export function drawImage(folder: string, name: string, seed: number): DrawnImag
     run('qemu-img', ['snapshot', '-c', 'one', file]);
     fill(file, 'qcow2', bytes, options.clusterBits, false);
   }
-  return { file, bytes, recipe };
+  return { file, bytes, backed: backing.length > 0, recipe };
 }
-
-/** Path of an image, for programs that do not run in the folder. */
-export const pathOf = (folder: string, { file }: DrawnImage) => join(folder, file);
