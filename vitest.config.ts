@@ -7,16 +7,18 @@ const slow = { fileParallelism: false, testTimeout: 900_000, hookTimeout: 900_00
 const long =
   process.env.BLKFLEET_TEST_FULL === '1'
     ? []
-    : ['speed', 'debug-kernel', 'fuzz', 'kernel-style', 'qcow2-{crash,fuzz,hostile,write}'].map(
-        (name) => `test/kernel/${name}.test.ts`,
-      );
+    : [
+        ...['speed', 'debug-kernel', 'fuzz', 'kernel-style'].map((name) => `kernel/${name}`),
+        ...['crash', 'fuzz', 'hostile', 'write'].map((name) => `kernel/qcow2-${name}`),
+        ...['kernel-module-crash', 'apt-kernels', 'dkms-versions'].map((name) => `hosts/${name}`),
+      ].map((name) => `test/${name}.test.ts`);
 
 export default defineConfig({
   test: {
     projects: [
       // Seconds on a quiet machine; a busy one is several times slower.
       { test: { name: 'unit', include: ['test/unit/**/*.test.ts'], pool: 'threads', testTimeout: 60_000 } },
-      { test: { name: 'hosts', include: ['test/hosts/**/*.test.ts'], ...slow } },
+      { test: { name: 'hosts', include: ['test/hosts/**/*.test.ts'], exclude: long, ...slow } },
       { test: { name: 'kernel', include: ['test/kernel/**/*.test.ts'], exclude: long, ...slow } },
       { test: { name: 'lab', include: ['test/lab/**/*.test.ts'], ...slow } },
     ],

@@ -102,12 +102,20 @@ static int __init vblk_module_init(void)
 
 	if (ret)
 		return ret;
+	ret = vblk_watchdog_start();
+	if (ret)
+		goto err_io;
 	vblk_stats_init();
 	ret = misc_register(&vblk_misc);
-	if (ret) {
-		vblk_stats_exit();
-		vblk_io_exit();
-	}
+	if (ret)
+		goto err_stats;
+	return 0;
+
+err_stats:
+	vblk_stats_exit();
+	vblk_watchdog_stop();
+err_io:
+	vblk_io_exit();
 	return ret;
 }
 
@@ -115,6 +123,7 @@ static void __exit vblk_module_exit(void)
 {
 	misc_deregister(&vblk_misc);
 	vblk_stats_exit();
+	vblk_watchdog_stop();
 	vblk_io_exit();
 }
 

@@ -51,13 +51,24 @@ enum vblk_request_type vblk_stats_type(u32 type)
 	}
 }
 
+/*
+ * When there was something to do again, for who polls would have seen it then: a turn that a kick has woken the worker for
+ * comes later by what waking it took.
+ */
+static u64 idle_until(const struct vblk_vq *vq, u64 now)
+{
+	u64 kicked_at = READ_ONCE(vq->kicked_at);
+
+	return kicked_at > vq->poll.idle_since && kicked_at < now ? kicked_at : now;
+}
+
 void vblk_stats_turn(struct vblk_vq *vq, u64 now)
 {
 	struct vblk_stats *stats = &vq->stats;
 	bool was_idle = vq->poll.idle_since;
 
 	stats->turns++;
-	if (vblk_poll_busy(&vq->poll, now))
+	if (vblk_poll_busy(&vq->poll, idle_until(vq, now)))
 		stats->poll_hits++;
 	else if (was_idle)
 		stats->poll_misses++;

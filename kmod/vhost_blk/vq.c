@@ -327,6 +327,7 @@ static int kicked(wait_queue_entry_t *wait, unsigned int mode, int sync, void *k
 
 	if (key_to_poll(key) & EPOLLIN) {
 		vq->kicks++;
+		WRITE_ONCE(vq->kicked_at, local_clock());
 		trace_vhost_blk_kick(vq);
 		vblk_vq_queue(vq);
 	}

@@ -30,8 +30,9 @@ struct vblk_vq {
 	struct file *kick;
 	wait_queue_head_t *kick_queue;
 	wait_queue_entry_t kick_wait;
-	/* How many there were; written under the lock of the eventfd that is listened to. */
+	/* How many there were, and when the last one was, by local_clock(); written under the lock of the eventfd. */
 	u64 kicks;
+	u64 kicked_at;
 
 	/* Protected by vblk_dev.lock. Its worker was chosen by the owner; it has a backend; it has a file in debugfs. */
 	bool worker_chosen;

@@ -1,15 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "watchdog.h"
 
+#include <linux/errno.h>
 #include <linux/jiffies.h>
 #include <linux/pid.h>
 #include <linux/rcupdate.h>
 #include <linux/sched/signal.h>
+#include <linux/workqueue.h>
 
 #include "device.h"
 
 /* How often it looks. */
 #define VBLK_LOOK_EACH HZ
+
+/* Not bound to a CPU: a real-time task may have the one on which somebody closed a device. */
+static struct workqueue_struct *watching;
 
 /* Whoever closes the file last, or calls, need not be the owner: so it is the owner's threads that are looked at. */
 static bool owner_lives(const struct vblk_watchdog *watchdog)
@@ -39,7 +44,7 @@ static void look(struct work_struct *work)
 
 	if (watchdog->owner && ((owner_waits && fatal_signal_pending(caller)) || !owner_lives(watchdog)))
 		vblk_pool_cut_off(&dev->pool);
-	schedule_delayed_work(&watchdog->look, VBLK_LOOK_EACH);
+	queue_delayed_work(watching, &watchdog->look, VBLK_LOOK_EACH);
 }
 
 void vblk_watchdog_init(struct vblk_watchdog *watchdog)
@@ -54,11 +59,22 @@ void vblk_watchdog_begin(struct vblk_dev *dev)
 	watchdog->caller = current;
 	watchdog->owner = get_pid(dev->owner);
 	watchdog->mm = dev->mm;
-	schedule_delayed_work(&watchdog->look, VBLK_LOOK_EACH);
+	queue_delayed_work(watching, &watchdog->look, VBLK_LOOK_EACH);
 }
 
 void vblk_watchdog_end(struct vblk_dev *dev)
 {
 	cancel_delayed_work_sync(&dev->watchdog.look);
 	put_pid(dev->watchdog.owner);
+}
+
+int vblk_watchdog_start(void)
+{
+	watching = alloc_workqueue("vblk-watchdog", WQ_UNBOUND, 0);
+	return watching ? 0 : -ENOMEM;
+}
+
+void vblk_watchdog_stop(void)
+{
+	destroy_workqueue(watching);
 }

@@ -24,6 +24,12 @@ struct vblk_watchdog {
 	const struct mm_struct *mm;
 };
 
+/* vblk_watchdog_start() - once, when the module is loaded; 0 or -ENOMEM */
+int vblk_watchdog_start(void);
+
+/* vblk_watchdog_stop() - when it goes, with no device left */
+void vblk_watchdog_stop(void);
+
 void vblk_watchdog_init(struct vblk_watchdog *watchdog);
 
 /* vblk_watchdog_begin() - begin to look after the workers, on behalf of the caller; @dev's lock held */

@@ -1,6 +1,6 @@
 // Bundles the CLI: ESM with splitting, so that `--help` loads no library; ssh2 stays outside to keep its native addon.
-// Then writes the JSON Schemas by which editors check playbooks and inventories.
-// Argument: another folder than dist, which is emptied; no schemas are written then.
+// Then writes the JSON Schemas by which editors check playbooks and inventories, and docs/playbooks.md.
+// Argument: another folder than dist, which is emptied; nothing else is written then.
 import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { chmod, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
@@ -50,12 +50,14 @@ if (outdir === 'dist' && existsSync('node_modules/.bin')) {
   await rm('node_modules/.bin/blkfleet', { force: true });
   await symlink('../../dist/cli.js', 'node_modules/.bin/blkfleet');
 }
-// Made from what was built just now, so that they can not fall behind it; the first line of playbooks/*.yaml names them.
+// Made from what was built just now, so that they can not fall behind it; the first line of playbooks/*.yaml names the
+// schemas. The page is kept with the sources, which a build leaves alone where it is right.
 if (outdir === 'dist') {
+  const made = (subject) => execFileSync(process.execPath, ['dist/cli.js', 'schema', subject]);
   await mkdir('schema', { recursive: true });
   for (const subject of ['playbook', 'inventory'])
-    await writeFile(
-      `schema/${subject}.schema.json`,
-      execFileSync(process.execPath, ['dist/cli.js', 'schema', subject]),
-    );
+    await writeFile(`schema/${subject}.schema.json`, made(subject));
+  const page = made('reference');
+  const known = await readFile('docs/playbooks.md').catch(() => undefined);
+  if (known === undefined || !page.equals(known)) await writeFile('docs/playbooks.md', page);
 }

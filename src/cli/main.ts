@@ -3,6 +3,7 @@ import { setFlagsFromString } from 'node:v8';
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import type { LabAction, LabOptions } from './commands/lab.ts';
 import { EXIT } from './exit-code.ts';
+import { flagHint } from './flag-habits.ts';
 
 // A run is over in seconds: by V8's own measure it spends a fifth of its CPU on optimising code that hardly runs again.
 setFlagsFromString('--interrupt-budget=1000000');
@@ -40,17 +41,28 @@ const once = (hint: string) => (value: string, before?: string) => {
 const oneInventory = once('one inventory at a time');
 const onePattern = once("several patterns are one: -l 'hv01:hv02'");
 
+const reference = `
+All words of playbooks and inventories: docs/playbooks.md, or \`blkfleet schema reference\`.`;
+
 const exitCodes = `
 Exit codes: 0 in sync or applied, 2 changes pending, 3 a host failed, 4 a host was unreachable and none failed,
 64 the request is wrong (nothing was contacted), 70 a bug of ours, 130/143 interrupted.`;
 
 function build(finish: (code: number) => void): Command {
   const program = new Command('blkfleet')
-    .description('Roll out vhost_blk, dm-qcow2 and QEMU drive defaults to hypervisor hosts over SSH.')
+    .description(
+      'Roll out kernel modules such as vhost_blk, and QEMU drive defaults, to hypervisor hosts over SSH.',
+    )
     .version(BLKFLEET_VERSION)
     .exitOverride()
+    .configureOutput({
+      outputError: (text, write) => {
+        const hint = flagHint(text);
+        write(hint === undefined ? text : `${text.trimEnd()}\n  = ${hint}\n`);
+      },
+    })
     .showHelpAfterError('(try --help)')
-    .addHelpText('after', exitCodes);
+    .addHelpText('after', `${exitCodes}\n${reference}`);
   const fleet = (name: string, summary: string) =>
     program
       .command(name)
@@ -109,14 +121,15 @@ function build(finish: (code: number) => void): Command {
     .description('check playbooks, and an inventory with them; contacts nothing')
     .argument('<playbook...>', 'YAML playbooks')
     .option('-i, --inventory <file>', 'check variables and hosts too', oneInventory)
+    .addHelpText('after', reference)
     .action(async (files: string[], flags) => {
       const { validateCommand } = await import('./commands/validate.ts');
       finish(await validateCommand(files, flags));
     });
   program
     .command('schema')
-    .description('JSON Schema of a playbook or an inventory, for editors')
-    .argument('<what>', 'playbook or inventory')
+    .description('JSON Schema of a playbook or an inventory, for editors; or the reference of both')
+    .argument('<what>', 'playbook, inventory, or reference: docs/playbooks.md')
     .action(async (what: string) => {
       const { schemaCommand } = await import('./commands/schema.ts');
       finish(await schemaCommand(what));

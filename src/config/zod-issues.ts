@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import type { Diagnostic } from '../lib/errors.ts';
+import { type Habits, habitHint } from '../lib/habits.ts';
 import { didYouMean } from '../lib/nearest.ts';
 import type { Path, YamlFile } from './yaml.ts';
 
@@ -13,7 +14,7 @@ const maxIssues = 200;
  * @param base where the checked value stands in the file; issue paths are relative to it
  * @param schema what was checked against, to name the keys that would have been right
  * @param value what was checked, to show what was found
- * @param keyHints what to say of unknown keys that people write out of habit
+ * @param habits what to write instead of what people write out of habit
  */
 export function schemaFindings(
   issues: readonly Issue[],
@@ -21,11 +22,11 @@ export function schemaFindings(
   base: Path,
   schema: z.core.$ZodType,
   value: unknown,
-  keyHints: Readonly<Record<string, string>> = {},
+  habits: Habits = {},
 ): Diagnostic[] {
   return issues
     .slice(0, maxIssues)
-    .flatMap((issue) => findingsOf(narrow(issue), file, base, schema, value, keyHints));
+    .flatMap((issue) => findingsOf(narrow(issue), file, base, schema, value, habits));
 }
 
 function findingsOf(
@@ -34,7 +35,7 @@ function findingsOf(
   base: Path,
   schema: z.core.$ZodType,
   root: unknown,
-  keyHints: Readonly<Record<string, string>>,
+  habits: Habits,
 ): Diagnostic[] {
   const inner = issue.path.filter((step) => typeof step !== 'symbol');
   const path = [...base, ...inner];
@@ -46,7 +47,7 @@ function findingsOf(
         'E_UNKNOWN_KEY',
         file.positionOf([...path, key], 'key'),
         `unknown key "${key}"${inner.length > 0 ? ` in ${pathText(inner)}` : ''}`,
-        (Object.hasOwn(keyHints, key) ? keyHints[key] : undefined) ??
+        habitHint(habits, [...inner, key], valueAt(root, [...inner, key])) ??
           didYouMean(key, valid) ??
           (valid.length > 0 ? `known here: ${valid.join(', ')}` : undefined),
       ),
@@ -58,7 +59,9 @@ function findingsOf(
     inner.length > 0 ? pathText(inner) : String(path.findLast((s) => typeof s === 'string') ?? 'the file');
   const written = missing ? undefined : file.written(path);
   const { message, hint } = wording(issue, name, value, written);
-  return [file.finding('E_SCHEMA', at, message, hint)];
+  return [
+    file.finding('E_SCHEMA', at, message, (missing ? undefined : habitHint(habits, inner, value)) ?? hint),
+  ];
 }
 
 /** What to say about one issue; our own `custom` messages of schemas stand as they are. */

@@ -1,6 +1,7 @@
 import type { DiffEntry, TaskReport } from '../events/events.ts';
 import { type HostFacts, patchFacts } from '../facts/facts.ts';
 import { type Diagnostic, FleetError } from '../lib/errors.ts';
+import { contradictions } from '../playbook/contradictions.ts';
 import type { Declaration } from '../playbook/declaration.ts';
 import type { PlanContext, ResourceKind, ResourcePlan, Step } from '../resources/kind.ts';
 import type { Frame } from '../transport/connection.ts';
@@ -50,7 +51,23 @@ export function planHost(
       else notified.set(declaration.playIndex, new Set([name]));
     }
   }
-  return { facts, tasks };
+  return { facts, tasks: withoutContradictions(tasks) };
+}
+
+/** Whether conditions exclude each other is known now that they are decided: tasks that undo each other stop the host. */
+function withoutContradictions(tasks: readonly PlannedTask[]): readonly PlannedTask[] {
+  const running = tasks.filter(({ verdict }) => verdict.status !== 'skipped');
+  const errors = new Map(
+    contradictions(running.map(({ declaration }) => declaration)).map(({ later, finding }) => [
+      later,
+      finding,
+    ]),
+  );
+  if (errors.size === 0) return tasks;
+  return tasks.map((task) => {
+    const error = errors.get(task.declaration);
+    return error === undefined ? task : { ...task, verdict: { status: 'error', error }, steps: [] };
+  });
 }
 
 function planTask(

@@ -1,9 +1,11 @@
 import { homedir } from 'node:os';
 import { dirname, resolve } from 'node:path';
+import { readText } from '../config/read.ts';
 import { type Path, readYaml, type YamlFile } from '../config/yaml.ts';
 import { schemaFindings } from '../config/zod-issues.ts';
 import { FleetError } from '../lib/errors.ts';
 import { duplicateAddresses } from './addresses.ts';
+import { iniHint, inventoryHabits } from './habits.ts';
 import type { ConnectionVars, Host } from './host.ts';
 import type { Group, Inventory } from './inventory.ts';
 import { groupDepths, membersOf } from './precedence.ts';
@@ -16,13 +18,25 @@ import { type DraftGroup, GroupTree } from './tree.ts';
  * @throws FleetError E_FILE, E_YAML, E_SCHEMA, E_UNKNOWN_KEY or E_INVENTORY with every finding, each with its position
  */
 export async function loadInventory(path: string): Promise<Inventory> {
-  const file = await readYaml(path);
+  const file = await readYaml(path).catch(async (error: unknown) => {
+    throw await iniInstead(path, error);
+  });
   const parsed = inventorySchema.safeParse(file.value);
   if (!parsed.success)
-    throw new FleetError(schemaFindings(parsed.error.issues, file, [], inventorySchema, file.value));
+    throw new FleetError(
+      schemaFindings(parsed.error.issues, file, [], inventorySchema, file.value, inventoryHabits),
+    );
   const tree = new GroupTree(file, parsed.data.all);
   if (tree.problems.length > 0) throw new FleetError(tree.problems);
   return build(file, tree);
+}
+
+/** A file of Ansible's INI form is no YAML at some line that is of no interest then. */
+async function iniInstead(path: string, error: unknown): Promise<unknown> {
+  if (!(error instanceof FleetError) || error.code !== 'E_YAML') return error;
+  const text = await readText(path).catch(() => '');
+  if (!/^\s*\[[A-Za-z_][\w.:-]*\]\s*(#.*)?$|^[\w.-]+\s+\w+=\S/m.test(text)) return error;
+  return new FleetError({ ...error.diagnostics[0]!, message: 'this is INI, no YAML', hint: iniHint });
 }
 
 function build(file: YamlFile, tree: GroupTree): Inventory {

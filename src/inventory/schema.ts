@@ -36,15 +36,16 @@ export const varsSchema = z.looseObject({
     .max(255)
     .refine(isAddress, { message: 'must be a host name or an IP address; its port goes to port' })
     .optional()
-    .describe('Name or IP address to connect to, where it is not the name of the host.'),
+    .describe('Name or IP address to connect to; `local` is this machine, without ssh.'),
   port: z.int().min(1).max(65535).optional().describe('Port of sshd.'),
   user: z.string().max(64).regex(userWord, 'must be a login name').optional().describe('Login name.'),
   identity_file: z
     .string()
     .min(1)
     .max(4096)
+    .refine((path) => !/\{[{%]/.test(path), { message: 'must be a path' })
     .optional()
-    .describe('Private key; ~ is your home, a relative path is relative to the inventory file.'),
+    .describe('Private key; `~` is your home, a relative path is relative to the inventory file.'),
   jump: z
     .string()
     .refine(isJump, {
@@ -52,12 +53,14 @@ export const varsSchema = z.looseObject({
     })
     .optional()
     .describe(
-      'Jump hosts, first hop first: user@host:port or names of hosts of this inventory, comma-separated.',
+      'Jump hosts, first hop first: `user@host:port` or names of hosts of this inventory, comma-separated.',
     ),
   become: z
     .boolean()
     .optional()
-    .describe('Work as root through sudo (default true unless the user is root).'),
+    .describe(
+      'Work as root through sudo, where a play or task does not say; without effect where the user is root.',
+    ),
   host_keys: z
     .array(
       z.string().refine(isPin, {
@@ -66,7 +69,7 @@ export const varsSchema = z.looseObject({
     )
     .min(1)
     .optional()
-    .describe('Pinned host keys; when given, known_hosts is not asked.'),
+    .describe('Pinned host keys, `ssh-ed25519 AAAA…` or `SHA256:…`: the host may show no other.'),
 });
 
 export type Vars = z.output<typeof varsSchema>;
@@ -102,27 +105,15 @@ export const inventorySchema = z
   .strictObject({ all: groupSchema.describe('The group that holds every host.') })
   .describe('Hosts and groups of a fleet.');
 
-/** Our words for Ansible's connection variables, for hints. */
-export const ansibleWords: Readonly<Record<string, string>> = {
-  ansible_host: 'address',
-  ansible_ssh_host: 'address',
-  ansible_port: 'port',
-  ansible_ssh_port: 'port',
-  ansible_user: 'user',
-  ansible_ssh_user: 'user',
-  ansible_ssh_private_key_file: 'identity_file',
-  ansible_private_key_file: 'identity_file',
-  ansible_become: 'become',
-  ansible_ssh_common_args: 'jump',
-  ansible_ssh_extra_args: 'jump',
-};
+/** The words that say how a host is reached, and what holds without each. */
+export const connectionDefaults = {
+  address: "the host's name",
+  port: 'that of ~/.ssh/config, else 22',
+  user: 'that of ~/.ssh/config, else yours',
+  identity_file: 'those of ~/.ssh/config, your agent and ~/.ssh',
+  jump: 'ProxyJump of ~/.ssh/config, else none',
+  become: '`true`',
+  host_keys: 'known_hosts decides',
+} as const;
 
-export const connectionWords = [
-  'address',
-  'port',
-  'user',
-  'identity_file',
-  'jump',
-  'become',
-  'host_keys',
-] as const;
+export const connectionWords = Object.keys(connectionDefaults) as (keyof typeof connectionDefaults)[];

@@ -2,8 +2,9 @@ import type { Path, YamlFile } from '../config/yaml.ts';
 import type { Diagnostic, SourcePosition } from '../lib/errors.ts';
 import { didYouMean, nearest } from '../lib/nearest.ts';
 import { variableNameProblem } from '../lib/variable-name.ts';
+import { ansibleOthers, ansibleWords, connectionSynonyms } from './habits.ts';
 import { expandRange, maxHosts } from './range.ts';
-import { ansibleWords, connectionWords, type GroupNode, type Vars } from './schema.ts';
+import { connectionWords, type GroupNode, type Vars } from './schema.ts';
 
 export interface DraftGroup {
   name: string;
@@ -156,7 +157,9 @@ export class GroupTree {
             'E_UNKNOWN_KEY',
             at,
             `${name} is Ansible's word`,
-            ours ? `write ${ours}` : `connection variables are ${connectionWords.join(', ')}`,
+            ours
+              ? `write ${ours}`
+              : (ansibleOthers[name] ?? `connection variables are ${connectionWords.join(', ')}`),
           ),
         );
         continue;
@@ -164,14 +167,15 @@ export class GroupTree {
       const problem = variableNameProblem(name);
       if (problem !== undefined)
         this.#push(this.#file.finding('E_INVENTORY', at, problem, didYouMean(name, connectionWords)));
-      else this.#warnOfNearWord(name, at);
+      else this.#warnOfNearWord(name, vars!, at);
     }
   }
 
-  /** Variables of the operator's own may have any name; one that is a connection word mistyped leaves the host unreached. */
-  #warnOfNearWord(name: string, at: SourcePosition): void {
-    const near = mistyped(name);
-    if (near === undefined || this.warnings.length >= maxProblems) return;
+  /** Variables of the operator's own may have any name; one that was meant as a connection word leaves the host unreached. */
+  #warnOfNearWord(name: string, vars: Vars, at: SourcePosition): void {
+    const near = Object.hasOwn(connectionSynonyms, name) ? connectionSynonyms[name]! : mistyped(name);
+    // Where the word itself stands beside it, it is the operator's own.
+    if (near === undefined || Object.hasOwn(vars, near) || this.warnings.length >= maxProblems) return;
     const message = `${name} is a variable of your own here and says nothing of the connection`;
     const hint = `if ${near} is meant, write ${near}`;
     this.warnings.push(this.#file.finding('E_UNKNOWN_KEY', at, message, hint));

@@ -18,6 +18,7 @@ export type ErrorCode =
   | 'E_TEMPLATE'
   | 'E_CONDITION'
   | 'E_UNKNOWN_HANDLER'
+  | 'E_CONTRADICTION'
   | 'E_PATTERN'
   | 'E_INVENTORY'
   // reaching a host (exit 4)

@@ -1,6 +1,7 @@
 import type { Inventory } from '../inventory/inventory.ts';
 import { selectHosts } from '../inventory/pattern.ts';
 import { type Diagnostic, FleetError } from '../lib/errors.ts';
+import { type Contradiction, contradictions } from './contradictions.ts';
 import type { BoundPlay, Declaration } from './declaration.ts';
 import { diagnosticOf, Findings } from './findings.ts';
 import { HostVariables } from './host-variables.ts';
@@ -66,7 +67,27 @@ export function tryBind(
       declarations: (host: string) => bound.get(host) ?? [],
     };
   });
+  findContradictions(plays, playbook, findings);
   return { plays, findings: findings.list() };
+}
+
+/**
+ * Tasks that undo each other: an error where both run for certain. Where one has a condition on facts it is worth a warning;
+ * where both have, they may exclude each other, and the plan of each host tells.
+ */
+function findContradictions(plays: readonly BoundPlay[], playbook: Playbook, findings: Findings): void {
+  const tell = ({ finding, later }: Contradiction) => ({
+    ...finding,
+    excerpt: playbook.file.excerpt(later.at.line),
+  });
+  for (const host of new Set(plays.flatMap((play) => play.hosts))) {
+    const all = plays.flatMap((play) => (play.hosts.includes(host) ? play.declarations(host) : []));
+    const certain = new Set(all.filter(({ handler, when }) => !handler && when === undefined));
+    for (const found of contradictions([...certain])) findings.add(tell(found), host);
+    if (certain.size === all.length) continue;
+    for (const found of contradictions(all))
+      if (certain.has(found.earlier) !== certain.has(found.later)) playbook.warnings.add(tell(found), host);
+  }
 }
 
 function hostsOf(
@@ -137,6 +158,7 @@ class PlayBinder {
   }
 
   #declare(task: CompiledTask, { name, input, skipped, when }: Instance, become: boolean): Declaration {
+    const claims = skipped ? [] : task.body.claims(input);
     return {
       play: this.#play.name,
       playIndex: this.#play.index,
@@ -145,6 +167,7 @@ class PlayBinder {
       kind: task.body.kind.kind,
       at: task.at,
       input,
+      ...(claims.length === 0 ? {} : { claims }),
       become,
       tags: task.tags,
       notify: task.notify,

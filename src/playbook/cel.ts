@@ -26,16 +26,31 @@ export function celEnvironments(): { check: Environment; run: Environment } {
   return environments;
 }
 
-/** Functions that conditions have beside CEL's own. */
-export const celFunctions: readonly string[] = [
-  'semver',
-  'size',
-  'has',
-  'matches',
-  'startsWith',
-  'endsWith',
-  'contains',
-];
+/** Functions that conditions may use, with what each does; `x.f(y)` as `f(x, y)` only where it says so. */
+export const celFunctions: Readonly<Record<string, string>> = {
+  semver: '`semver(version, range)`: a kernel release or package version lies in a semver range',
+  size: '`size(x)`, `x.size()`: entries of a list or map, characters of a text',
+  has: '`has(map.key)`: the map has the key',
+  matches: '`text.matches(pattern)`: a regular expression occurs in the text',
+  startsWith: '`text.startsWith(text)`',
+  endsWith: '`text.endsWith(text)`',
+  contains: '`text.contains(text)`',
+  lowerAscii: '`text.lowerAscii()`: A to Z as small letters',
+  upperAscii: '`text.upperAscii()`',
+  trim: '`text.trim()`: no white space around it',
+  split: '`text.split(text)`: a list',
+  join: '`list.join(text)`: a text',
+  indexOf: '`text.indexOf(text)`: from 0; -1 where it does not occur',
+  substring: '`text.substring(from, to)`: from 0, without the character at `to`',
+  all: '`list.all(x, condition)`: every entry fulfils it',
+  exists: '`list.exists(x, condition)`: at least one does',
+  exists_one: '`list.exists_one(x, condition)`: just one does',
+  filter: '`list.filter(x, condition)`: the entries that do',
+  map: '`list.map(x, value)`: a value made of each entry',
+  int: '`int(x)`: a whole number of a text or number',
+  double: '`double(x)`: a number with a fraction',
+  string: '`string(x)`: a text of a number or of true and false',
+};
 
 function withFunctions(environment: Environment): Environment {
   return environment.registerFunction('semver(string, string): bool', semverFunction);

@@ -10,12 +10,14 @@ import { handlerWords, type TaskFrame, taskSchemas, taskWords } from './schema.t
 import type { Layer } from './scope.ts';
 import { TaskBody } from './task-body.ts';
 import { compileWhen } from './when.ts';
-import { ansibleModules, ansibleWords } from './words.ts';
+import { ansibleModules, ansibleWords, missingModules } from './words.ts';
 
 export interface CompileContext {
   file: YamlFile;
   kinds: KindRegistry;
   report(finding: Diagnostic): void;
+  /** for what is allowed and most likely not meant */
+  warn(finding: Diagnostic): void;
 }
 
 /**
@@ -47,7 +49,7 @@ export function compileTask(
   if (!frame.success) schemaFindings(frame.error.issues, file, path, schema, raw).forEach(report);
   const kindName = kindOf(raw, path, handler, context, report);
   const kind = kindName === undefined ? undefined : kinds.get(kindName);
-  const body = kind && new TaskBody(kind, raw[kind.kind], file, [...path, kind.kind], report);
+  const body = kind && new TaskBody(kind, raw[kind.kind], file, [...path, kind.kind], report, context.warn);
   if (!frame.success || body === undefined) return undefined;
   const { name = body.kind.kind, when, notify, become, vars } = frame.data;
   const { loop, tags } = 'loop' in frame.data || 'tags' in frame.data ? (frame.data as TaskFrame) : {};
@@ -100,7 +102,11 @@ function kindOf(
   for (const key of unknown) {
     const known = Object.hasOwn(ansibleWords, key) ? ansibleWords[key] : undefined;
     const module = key.replace(/^ansible\.builtin\.|^community\.general\./, '');
-    const ours = Object.hasOwn(ansibleModules, module) ? `write ${ansibleModules[module]}` : undefined;
+    const ours = Object.hasOwn(ansibleModules, module)
+      ? `write ${ansibleModules[module]}`
+      : Object.hasOwn(missingModules, module)
+        ? missingModules[module]
+        : undefined;
     const nearWord = didYouMean(key, words);
     // Where no kind is named, the key that nobody knows was most likely meant as one.
     if (first === undefined && known === undefined && nearWord === undefined)
@@ -109,7 +115,7 @@ function kindOf(
           'E_UNKNOWN_KIND',
           at(key),
           `there is no resource kind "${key}"`,
-          didYouMean(key, kinds.keys()) ?? ours ?? `kinds: ${[...kinds.keys()].join(', ')}`,
+          ours ?? didYouMean(key, kinds.keys()) ?? `kinds: ${[...kinds.keys()].join(', ')}`,
         ),
       );
     else

@@ -1,9 +1,8 @@
 import type { ASTNode, ParseResult } from '@marcbachmann/cel-js';
 import type { HostFacts } from '../facts/facts.ts';
 import { rangeProblem } from '../facts/kernel-release.ts';
-import { didYouMean } from '../lib/nearest.ts';
-import { celEnvironments, celFunctions, freeNames, literalRanges, mayTakeLong, toCel } from './cel.ts';
-import { factNames } from './facts-schema.ts';
+import { celEnvironments, freeNames, literalRanges, mayTakeLong, toCel } from './cel.ts';
+import { functionHint, missingKey, stopped, undefinedInCondition, wrongTypes } from './condition-habits.ts';
 import { Problem } from './problem.ts';
 import { isTemplate, type Lookup } from './template.ts';
 import { withinTime } from './time-limit.ts';
@@ -33,9 +32,9 @@ export function compileCondition(text: string): Condition {
       hint: `write it without {{ }}: ${text.replace(/[{}%]+/g, '').trim()}`,
     });
   const { check, run } = celEnvironments();
-  const program = attempt(() => run.parse(text));
+  const program = attempt(() => run.parse(text), text);
   const verdict = check.check(text);
-  if (!verdict.valid) throw celProblem(verdict.error);
+  if (!verdict.valid) throw celProblem(verdict.error, text);
   if (verdict.type !== 'bool' && verdict.type !== 'dyn')
     throw new Problem('E_CONDITION', `the condition gives ${verdict.type}, not true or false`);
   for (const { range, offset } of literalRanges(program.ast)) {
@@ -50,9 +49,28 @@ function buildPart(node: ASTNode, text: string): Condition {
     const [left, right] = node.args;
     return joined(buildPart(left, text), buildPart(right, text), node.op === '||');
   }
-  const names = freeNames(node);
-  const program = celEnvironments().run.parse(text.slice(node.start, node.end));
-  return new Part(program, names, node.start, mayTakeLong(node));
+  const { program, start } = programOf(node, text);
+  return new Part(program, freeNames(node), text, start, mayTakeLong(node));
+}
+
+/** The library's range of a node leaves out parentheses at its ends, as in `(a + 1) * 2`: they are taken in again. */
+function programOf(node: ASTNode, text: string): { program: ParseResult; start: number } {
+  const starts = [node.start];
+  for (let at = node.start - 1; /[\s(]/.test(text[at] ?? ''); at--) if (text[at] === '(') starts.push(at);
+  const ends = [node.end];
+  for (let at = node.end; /[\s)]/.test(text[at] ?? ''); at++) if (text[at] === ')') ends.push(at + 1);
+  let failure: unknown;
+  for (let more = 0; more < starts.length + ends.length; more++)
+    for (const [left, start] of starts.slice(0, more + 1).entries()) {
+      const end = ends[more - left];
+      if (end === undefined) continue;
+      try {
+        return { program: celEnvironments().run.parse(text.slice(start, end)), start };
+      } catch (error) {
+        failure ??= error;
+      }
+    }
+  throw celProblem(failure, text, node.start);
 }
 
 /** `left && right`, or with `or` set `left || right`; a side that decides makes the other one needless. */
@@ -74,13 +92,22 @@ function joined(left: Condition, right: Condition, or: boolean): Condition {
 class Part implements Condition {
   readonly #program: ParseResult;
   readonly #names: ReadonlyMap<string, number>;
+  /** the whole condition, and where this part begins in it */
+  readonly #text: string;
   readonly #start: number;
   readonly #long: boolean;
   /** why it is not tried again with the variables of the next host */
   #hopeless: Problem | undefined;
 
-  constructor(program: ParseResult, names: ReadonlyMap<string, number>, start: number, long: boolean) {
+  constructor(
+    program: ParseResult,
+    names: ReadonlyMap<string, number>,
+    text: string,
+    start: number,
+    long: boolean,
+  ) {
     this.#long = long;
+    this.#text = text;
     this.#program = program;
     this.#names = names;
     this.#start = start;
@@ -91,7 +118,7 @@ class Part implements Condition {
     for (const [name, offset] of this.#names) {
       if (name === 'facts') continue;
       values[name] = toCel(
-        name === 'vars' ? allVariables(variables) : variableValue(variables, name, offset),
+        name === 'vars' ? allVariables(variables) : variableValue(variables, name, this.#text, offset),
       );
     }
     if (!this.#names.has('facts')) {
@@ -102,7 +129,9 @@ class Part implements Condition {
   }
 
   #run(values: Record<string, unknown>): boolean {
-    const answer = this.#long ? this.#runLong(values) : attempt(() => this.#program(values), this.#start);
+    const answer = this.#long
+      ? this.#runLong(values)
+      : attempt(() => this.#program(values), this.#text, this.#start);
     if (typeof answer !== 'boolean')
       throw new Problem('E_CONDITION', 'the condition is not true or false', {
         offset: this.#start,
@@ -113,7 +142,7 @@ class Part implements Condition {
 
   #runLong(values: Record<string, unknown>): unknown {
     try {
-      return withinTime(maxTime, () => attempt(() => this.#program(values), this.#start));
+      return withinTime(maxTime, () => attempt(() => this.#program(values), this.#text, this.#start));
     } catch (error) {
       if (!(error instanceof RangeError)) throw error;
       const problem = new Problem('E_CONDITION', `the condition ${error.message}`, {
@@ -126,14 +155,17 @@ class Part implements Condition {
   }
 }
 
-function variableValue(variables: Lookup, name: string, offset: number): unknown {
+function variableValue(variables: Lookup, name: string, text: string, offset: number): unknown {
   try {
     return variables.get(name);
   } catch (error) {
     if (error instanceof Problem && error.origin === undefined)
       throw new Problem(error.code, error.message, {
         offset,
-        hint: error.hint ?? `to ask whether it exists: "${name}" in vars`,
+        hint:
+          undefinedInCondition(name, text, offset) ??
+          error.hint ??
+          `to ask whether it exists: "${name}" in vars`,
       });
     throw error;
   }
@@ -144,37 +176,45 @@ function allVariables(variables: Lookup & { names(): Iterable<string> }): Record
   return Object.fromEntries([...variables.names()].map((name) => [name, variables.get(name)]));
 }
 
-function attempt<T>(work: () => T, shift = 0): T {
+function attempt<T>(work: () => T, text: string, shift = 0): T {
   try {
     return work();
   } catch (error) {
-    throw error instanceof Problem ? error : celProblem(error, shift);
+    throw error instanceof Problem ? error : celProblem(error, text, shift);
   }
 }
 
-/** CEL's errors by their summary and range, without the picture that the library draws into the message. */
-function celProblem(error: unknown, shift = 0): Problem {
+/**
+ * CEL's errors by their summary and range, without the picture that the library draws into the message.
+ * @param text the condition
+ * @param shift where in it the library's offsets begin
+ */
+function celProblem(error: unknown, text: string, shift = 0): Problem {
   const { summary, message, range } = error as {
     summary?: string;
     message?: string;
     range?: { start: number };
   };
-  const text = (summary ?? message ?? String(error)).split('\n')[0]!;
-  return new Problem('E_CONDITION', readable(text), {
-    offset: shift + (range?.start ?? 0),
-    hint: hintFor(text),
-  });
+  const said = (summary ?? message ?? String(error)).split('\n')[0]!;
+  const offset = shift + (range?.start ?? 0);
+  return new Problem('E_CONDITION', ...wording(said, text, offset));
 }
 
-function readable(text: string): string {
-  if (text === 'Unexpected token: EOF') return 'the expression ends too early';
-  return text.replace(/^No such key: /, 'there is no ').replace(/^found no/, 'no');
-}
-
-function hintFor(text: string): string | undefined {
-  const key = /^No such key: (\w+)$/.exec(text)?.[1];
-  if (key !== undefined) return didYouMean(key, factNames);
-  const name = /no matching overload for '([A-Za-z_]+)\(/.exec(text)?.[1];
-  if (name === undefined || celFunctions.includes(name)) return undefined;
-  return didYouMean(name, celFunctions) ?? `functions: ${celFunctions.join(', ')}`;
+function wording(
+  said: string,
+  text: string,
+  offset: number,
+): [string, { offset: number; hint?: string | undefined }] {
+  if (said === 'Unexpected token: EOF') return ['the expression ends too early', { offset }];
+  if (/^(Unexpected (character|token)|Expected \w+, got)/.test(said)) {
+    const { word, hint } = stopped(text, offset);
+    return [word === '' ? 'the expression ends too early' : `"${word}" can not stand here`, { offset, hint }];
+  }
+  const key = /^No such key: (\w+)$/.exec(said)?.[1];
+  if (key !== undefined) return [`there is no ${key}`, { offset, hint: missingKey(key, text, offset) }];
+  const types = wrongTypes(said);
+  if (types !== undefined) return [types.message, { offset, hint: types.hint }];
+  const name = /no matching overload for '(?:[^'(]*\.)?([A-Za-z_]+)\(/.exec(said)?.[1];
+  const hint = name === undefined ? undefined : functionHint(name);
+  return [said.replace(/^found no/, 'no'), { offset, hint }];
 }

@@ -1,6 +1,6 @@
 import type { HostFacts } from '../facts/facts.ts';
 import type { SourcePosition } from '../lib/errors.ts';
-import type { Input } from '../resources/kind.ts';
+import type { Claim, Input } from '../resources/kind.ts';
 
 /** One task bound to one host: variables in, files loaded, loop unrolled. */
 export interface Declaration {
@@ -14,6 +14,8 @@ export interface Declaration {
   kind: string;
   at: SourcePosition;
   input: Input<unknown>;
+  /** what it says of which things; absent where it is skipped or says nothing */
+  claims?: readonly Claim[];
   become: boolean;
   tags: readonly string[];
   /** handler names */

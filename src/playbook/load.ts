@@ -12,7 +12,7 @@ import type { CompiledPlay, CompiledTask, KindRegistry, Playbook } from './playb
 import { UnknownYet } from './problem.ts';
 import { listFrame, type PlayFrame, playFrame } from './schema.ts';
 import { Scope } from './scope.ts';
-import { ansibleWords } from './words.ts';
+import { noPlaybook, playHabits } from './words.ts';
 
 /**
  * Reads, checks and compiles a playbook. What does not depend on an inventory is evaluated here, its files read.
@@ -36,21 +36,29 @@ export async function readPlaybook(
   const file = await readYaml(path);
   const folder = dirname(resolve(path));
   const findings = new Findings();
-  const context: CompileContext = { file, kinds, report: (finding) => findings.add(finding) };
+  const warnings = new Findings();
+  const context: CompileContext = {
+    file,
+    kinds,
+    report: (finding) => findings.add(finding),
+    warn: (finding) => warnings.add(finding),
+  };
   const list = listFrame.safeParse(file.value);
   if (!list.success)
-    for (const finding of schemaFindings(list.error.issues, file, [], listFrame, file.value))
+    for (const finding of schemaFindings(list.error.issues, file, [], listFrame, file.value, {
+      '': noPlaybook,
+    }))
       findings.add(finding);
   const plays: CompiledPlay[] = [];
   for (const [index, raw] of (list.data ?? []).entries()) {
     const frame = playFrame.safeParse(raw);
     if (!frame.success)
-      schemaFindings(frame.error.issues, file, [index], playFrame, raw, ansibleWords).forEach(context.report);
+      schemaFindings(frame.error.issues, file, [index], playFrame, raw, playHabits).forEach(context.report);
     // A play whose frame is broken can not be bound; its tasks are checked all the same.
     const tasks = compileTasks(raw, index, context);
     if (frame.success) plays.push(compilePlay(frame.data, index, tasks, context));
   }
-  const playbook = { path, folder, file, plays, assets: new AssetStore(folder), warnings: [] };
+  const playbook = { path, folder, file, plays, assets: new AssetStore(folder), warnings };
   for (const play of plays) evaluateConstants(play, playbook.assets, context);
   return { playbook, findings: findings.list() };
 }

@@ -1,9 +1,10 @@
 import type { YamlFile } from '../config/yaml.ts';
-import type { Diagnostic, SourcePosition } from '../lib/errors.ts';
+import type { SourcePosition } from '../lib/errors.ts';
 import type { ResourceKind } from '../resources/kind.ts';
 import type { AssetStore } from './assets.ts';
 import type { Compiled } from './compiled.ts';
 import type { Condition } from './condition.ts';
+import type { Findings } from './findings.ts';
 import type { Instance } from './instances.ts';
 import type { Origin } from './problem.ts';
 import type { Layer } from './scope.ts';
@@ -55,5 +56,6 @@ export interface Playbook {
   file: YamlFile;
   plays: readonly CompiledPlay[];
   assets: AssetStore;
-  warnings: readonly Diagnostic[];
+  /** allowed, and most likely not meant; binding adds what it finds */
+  warnings: Findings;
 }

@@ -97,14 +97,16 @@ const playKeys = {
     .union([batch, z.array(batch).min(1).max(20)])
     .optional()
     .describe(
-      'Hosts at once: a number, a share such as "10%", or a list of them; the first batch is the canary, the last repeats.',
+      'Hosts at once: a number, a share such as "10%", or a list of them; the first batch is the canary, the last repeats. All at once without it.',
     ),
   max_fail_percentage: z
     .number()
     .min(0)
     .max(100)
     .optional()
-    .describe('Start no further batch once more than this share of hosts failed or is unreachable.'),
+    .describe(
+      'Start no further batch once more than this share of hosts failed or is unreachable; 100 without it, which never stops.',
+    ),
 };
 
 /** The words of a task and of a handler beside the resource kinds. */

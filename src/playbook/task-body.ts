@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
+import type { z } from 'zod';
 import type { Path, YamlFile } from '../config/yaml.ts';
 import { schemaFindings } from '../config/zod-issues.ts';
 import { type Diagnostic, FleetError } from '../lib/errors.ts';
-import type { Asset, Input, ResourceKind } from '../resources/kind.ts';
+import type { Asset, Claim, Input, ResourceKind } from '../resources/kind.ts';
 import type { AssetStore } from './assets.ts';
 import { type Compiled, compileValue } from './compiled.ts';
 import { Problem } from './problem.ts';
@@ -18,16 +19,23 @@ export class TaskBody {
   readonly #compiled: Compiled;
   readonly #parsed = new Map<string, { desired: unknown } | { findings: Diagnostic[] }>();
   readonly #inputs = new Map<unknown, Map<string, Input<unknown>>>();
+  readonly #claims = new WeakMap<Input<unknown>, readonly Claim[]>();
+  readonly #warn: (finding: Diagnostic) => void;
 
-  /** @param report gets what is wrong whatever the variables are */
+  /**
+   * @param report gets what is wrong whatever the variables are
+   * @param warn gets what is allowed and most likely not meant, also while inputs are made
+   */
   constructor(
     kind: ResourceKind,
     value: unknown,
     file: YamlFile,
     path: Path,
     report: (finding: Diagnostic | Problem) => void,
+    warn: (finding: Diagnostic) => void,
   ) {
     this.kind = kind;
+    this.#warn = warn;
     this.#written = value;
     this.#file = file;
     this.#path = path;
@@ -54,6 +62,16 @@ export class TaskBody {
     return this.#shared(desired, loaded);
   }
 
+  /** What an input that input() gave says of which things; computed once. */
+  claims(input: Input<unknown>): readonly Claim[] {
+    let claims = this.#claims.get(input);
+    if (claims === undefined) {
+      claims = this.kind.claims?.(input) ?? [];
+      this.#claims.set(input, claims);
+    }
+    return claims;
+  }
+
   #parse(value: unknown): unknown {
     const key = digest(JSON.stringify(value));
     let result = this.#parsed.get(key);
@@ -65,7 +83,7 @@ export class TaskBody {
       }
       result = parsed.success
         ? { desired: parsed.data }
-        : { findings: schemaFindings(parsed.error.issues, this.#file, this.#path, this.kind.schema, value) };
+        : { findings: this.#findings(parsed.error.issues, value) };
       this.#parsed.set(key, result);
     }
     if ('findings' in result) throw new FleetError(result.findings);
@@ -91,13 +109,14 @@ export class TaskBody {
   }
 
   #check(input: Input<unknown>): void {
-    const found = this.kind.check?.(input) ?? [];
-    if (found.length === 0) return;
-    throw new FleetError(
-      found.map(({ key, message, hint }) =>
-        this.#file.finding('E_SCHEMA', this.#file.positionOf(this.#keyPath(key)), message, hint),
-      ),
-    );
+    const wrong: Diagnostic[] = [];
+    for (const { key, message, hint, warning } of this.kind.check?.(input) ?? []) {
+      const at = this.#file.positionOf(this.#keyPath(key));
+      const finding = this.#file.finding('E_SCHEMA', at, message, hint);
+      if (warning) this.#warn(finding);
+      else wrong.push(finding);
+    }
+    if (wrong.length > 0) throw new FleetError(wrong);
   }
 
   /** What is wrong before any variable is known: issues about places where no template stands. */
@@ -107,7 +126,11 @@ export class TaskBody {
     const certain = parsed.error.issues.filter(
       (issue) => issue.code === 'unrecognized_keys' || !holdsTemplate(valueAt(value, issue.path)),
     );
-    return schemaFindings(certain, this.#file, this.#path, this.kind.schema, value);
+    return this.#findings(certain, value);
+  }
+
+  #findings(issues: readonly z.core.$ZodIssue[], value: unknown): Diagnostic[] {
+    return schemaFindings(issues, this.#file, this.#path, this.kind.schema, value, this.kind.habits);
   }
 
   /** `source.1` is the second of a list. */

@@ -1,7 +1,16 @@
-import { Context, LiquidError, type Template as LiquidTemplate, Output, toValueSync, Value } from 'liquidjs';
+import {
+  Context,
+  LiquidError,
+  type Template as LiquidTemplate,
+  Output,
+  TokenKind,
+  toValueSync,
+  Value,
+} from 'liquidjs';
 import { didYouMean } from '../lib/nearest.ts';
 import { liquid } from './liquid.ts';
 import { Problem } from './problem.ts';
+import { jinjaFilters, jinjaTags, stopHint, undefinedInTemplate } from './template-habits.ts';
 
 /** Most outputs and tags that a template may have. */
 const maxParts = 5000;
@@ -41,6 +50,7 @@ export function compileTemplate(text: string): Template {
   const starts = lineStarts(text);
   try {
     const parts = liquid().parse(text);
+    refuseSurplus(parts, text);
     const names = namesOf(parts, starts);
     const facts = names.find((use) => use.name === 'facts');
     if (facts !== undefined)
@@ -50,7 +60,26 @@ export function compileTemplate(text: string): Template {
       });
     return new CompiledTemplate(parts, names, starts);
   } catch (error) {
-    throw toProblem(error, starts);
+    throw toProblem(error, starts, { text });
+  }
+}
+
+/** The engine reads `a b c` for one value and leaves out the rest. */
+function refuseSurplus(parts: readonly LiquidTemplate[], text: string): void {
+  for (const { initial } of valuesOf(parts)) {
+    const operands = initial.postfix
+      .filter(({ kind }) => kind !== TokenKind.Operator)
+      .sort((a, b) => a.begin - b.begin);
+    for (const [index, operand] of operands.entries()) {
+      const before = operands[index - 1];
+      if (before === undefined || operand.input !== text || /\S/.test(text.slice(before.end, operand.begin)))
+        continue;
+      const { begin } = operand;
+      throw new Problem('E_TEMPLATE', `"${operand.getText()}" can not stand behind a value`, {
+        offset: begin,
+        hint: stopHint(text, begin) ?? 'filters stand behind |, texts in quotes',
+      });
+    }
   }
 }
 
@@ -85,7 +114,10 @@ class CompiledTemplate implements Template {
       } catch (error) {
         // The variable's own text may be at fault; only an undefined name is this template's error, at this offset.
         if (error instanceof Problem && error.origin === undefined && error.offset === 0)
-          throw new Problem(error.code, error.message, { hint: error.hint, offset: use.offset });
+          throw new Problem(error.code, error.message, {
+            hint: undefinedInTemplate(use.name) ?? error.hint,
+            offset: use.offset,
+          });
         throw error;
       }
     }
@@ -93,7 +125,7 @@ class CompiledTemplate implements Template {
       if (typed && this.#single !== undefined) return this.#value(this.#single, scope);
       return liquid().renderSync(this.#parts, scope);
     } catch (error) {
-      throw toProblem(error, this.#starts, scope);
+      throw toProblem(error, this.#starts, { scope });
     }
   }
 
@@ -113,8 +145,7 @@ function withoutOutputRules(value: Value): Value {
 
 function namesOf(parts: LiquidTemplate[], starts: readonly number[]): NameUse[] {
   const { globals } = liquid().analyzeSync(parts, { partials: false });
-  const guarded = new Set<number>();
-  collectGuarded(parts, guarded);
+  const guarded = guardedOffsets(parts);
   const uses: NameUse[] = [];
   for (const [name, places] of Object.entries(globals)) {
     const offsets = places.map((place) => (starts[place.location.row - 1] ?? 0) + place.location.col - 1);
@@ -125,29 +156,40 @@ function namesOf(parts: LiquidTemplate[], starts: readonly number[]): NameUse[] 
 }
 
 /** Offsets of variables that stand directly before `| default:`. */
-function collectGuarded(parts: readonly LiquidTemplate[], offsets: Set<number>): void {
+function guardedOffsets(parts: readonly LiquidTemplate[]): Set<number> {
+  const offsets = new Set<number>();
+  for (const { filters, initial } of valuesOf(parts))
+    if (filters[0]?.name === 'default') {
+      const [token, more] = initial.postfix;
+      if (token !== undefined && more === undefined) offsets.add(token.begin);
+    }
+  return offsets;
+}
+
+/** All values that a template computes, with those of its inner parts. */
+function* valuesOf(parts: readonly LiquidTemplate[]): Generator<Value> {
   for (const part of parts) {
-    for (const argument of part.arguments?.() ?? [])
-      if (argument instanceof Value && argument.filters[0]?.name === 'default') {
-        const [token, more] = argument.initial.postfix;
-        if (token !== undefined && more === undefined) offsets.add(token.begin);
-      }
+    for (const argument of part.arguments?.() ?? []) if (argument instanceof Value) yield argument;
     if (part.children !== undefined)
-      collectGuarded(toValueSync(part.children(false, true)) as LiquidTemplate[], offsets);
+      yield* valuesOf(toValueSync(part.children(false, true)) as LiquidTemplate[]);
   }
 }
 
-function toProblem(error: unknown, starts: readonly number[], scope?: object): Error {
+/** @param given the text while it is compiled, the variables while it is rendered */
+function toProblem(
+  error: unknown,
+  starts: readonly number[],
+  given: { text?: string; scope?: object },
+): Error {
   if (error instanceof Problem) return error;
   // Not an error of the template: a bug of ours, or the call stack.
   if (!(error instanceof Error) || (!isLiquidError(error) && !(error instanceof RangeError)))
     return new Problem('E_TEMPLATE', error instanceof Error ? error.message : String(error));
-  const { token, originalError, context } = error as LiquidError & {
+  const { token, originalError } = error as LiquidError & {
     token?: { begin?: number; getPosition?(): number[] };
   };
   const [row, col] = token?.getPosition?.() ?? [1, 1];
   const offset = (starts[(row ?? 1) - 1] ?? 0) + (col ?? 1) - 1;
-  void context;
   const reason = (originalError?.message ?? error.message)
     .split('\n')[0]!
     .replace(/, line:\d+, col:\d+.*$/, '');
@@ -155,9 +197,9 @@ function toProblem(error: unknown, starts: readonly number[], scope?: object): E
   if (undefinedName !== undefined)
     return new Problem('E_UNDEFINED_VARIABLE', `${undefinedName} is undefined`, {
       offset,
-      hint: scope === undefined ? undefined : nearestKey(undefinedName, scope),
+      hint: given.scope === undefined ? undefined : nearestKey(undefinedName, given.scope),
     });
-  return new Problem('E_TEMPLATE', readable(reason), { offset, hint: hintFor(reason) });
+  return new Problem('E_TEMPLATE', readable(reason), { offset, hint: hintFor(reason, given.text, offset) });
 }
 
 function isLiquidError(error: Error): error is LiquidError {
@@ -182,14 +224,22 @@ function readable(reason: string): string {
     .replace(/^invalid value expression: "\s*"$/, 'nothing stands between {{ and }}');
 }
 
-function hintFor(reason: string): string | undefined {
+function hintFor(reason: string, text: string | undefined, offset: number): string | undefined {
   const filter = /^undefined filter: (.*)$/.exec(reason)?.[1];
-  if (filter !== undefined) return didYouMean(filter, Object.keys(liquid().filters));
+  if (filter !== undefined)
+    return own(jinjaFilters, filter, 'write ') ?? didYouMean(filter, Object.keys(liquid().filters));
   const tag = /^tag "?([a-z_]+)"? not found$/.exec(reason)?.[1];
-  if (tag !== undefined) return didYouMean(tag, Object.keys(liquid().tags));
-  if (reason.startsWith('expected "|" before filter'))
+  if (tag !== undefined) return own(jinjaTags, tag) ?? didYouMean(tag, Object.keys(liquid().tags));
+  const habit = text === undefined ? undefined : stopHint(text, offset);
+  if (habit === undefined && reason.startsWith('expected "|" before filter'))
     return 'templates do not calculate; use filters such as `| plus: 1`';
-  return undefined;
+  return habit;
+}
+
+function own(table: Readonly<Record<string, string>>, word: string, before = ''): string | undefined {
+  if (!Object.hasOwn(table, word)) return undefined;
+  const hint = table[word]!;
+  return /^[|{]/.test(hint) ? `${before}${hint}` : hint;
 }
 
 function lineStarts(text: string): number[] {

@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import type { FactsPatch, HostFacts } from '../facts/facts.ts';
 import type { ErrorCode } from '../lib/errors.ts';
+import type { Habits } from '../lib/habits.ts';
 
 /** The four actions; each is also the glyph that people see. `±` is remove and make anew. */
 export type Action = '+' | '~' | '-' | '±';
@@ -96,6 +97,26 @@ export interface Step {
   deadline?: number;
 }
 
+/**
+ * What a declaration says of one thing on the host. Of two declarations for a host that say different things of one property
+ * one can not come true: the later would undo the earlier on every run.
+ */
+export interface Claim {
+  /** the thing, as people know it: a path, `package qemu-utils` */
+  subject: string;
+  /** its properties, short enough to be shown, or a sha256; what is not declared is left out */
+  says: Readonly<Record<string, string>>;
+}
+
+/** A finding of `check`; the key, such as `argv` or `source.1`, gives it its place. */
+export interface CheckFinding {
+  key: string;
+  message: string;
+  hint?: string;
+  /** allowed, and most likely not meant */
+  warning?: true;
+}
+
 export interface PlanContext {
   /** facts as the tasks before this one will have left them */
   facts: HostFacts;
@@ -119,10 +140,16 @@ export interface ResourceKind<D = unknown, C = unknown> {
   readonly summary: string;
   /** what stands under the kind's key in a task; strict, with .describe() on each key */
   readonly schema: z.ZodType<D>;
+  /** a task of this kind as YAML, for docs/playbooks.md; its files are relative to playbooks/ */
+  readonly example: string;
+  /** what users of other tools write here by habit, and what to write instead; by key, see lib/habits.ts */
+  readonly habits?: Habits;
   /** local files that this declaration needs */
   assets?(desired: D): readonly AssetRequest[];
-  /** checks that need assets, offline, for `validate`: returns messages with the key they concern */
-  check?(input: Input<D>): readonly { key: string; message: string; hint?: string }[];
+  /** checks that need assets, offline */
+  check?(input: Input<D>): readonly CheckFinding[];
+  /** what it says of which things, so that tasks which contradict each other are found before anything is contacted */
+  claims?(input: Input<D>): readonly Claim[];
   probe(inputs: readonly Input<D>[]): string;
   parse(output: Buffer, input: Input<D>): C;
   plan(input: Input<D>, current: C, context: PlanContext): ResourcePlan;

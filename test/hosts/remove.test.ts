@@ -1,4 +1,4 @@
-import { existsSync, lstatSync, readdirSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, lstatSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, it } from 'vitest';
@@ -37,11 +37,27 @@ function paths(): string[] {
 const others =
   /^\/(var\/lib\/dkms(\/mok\.(key|pub))?|usr\/lib\/modules(\/[^/]+(\/modules\.[a-z.]+)?)?|run\/sudo.*)$/;
 
+/** A package of the name that builds in a moment. */
+function smallPackage(name: string, module: string): string {
+  const folder = join(fleet.folder, name);
+  cpSync(join(repository, 'test/fixtures/dkms-hello'), folder, { recursive: true });
+  renameSync(join(folder, 'blkfleet_hello.c'), join(folder, `${module}.c`));
+  for (const file of ['dkms.conf', 'Kbuild']) {
+    const text = readFileSync(join(folder, file), 'utf8');
+    writeFileSync(
+      join(folder, file),
+      text.replaceAll('blkfleet-hello', name).replaceAll('blkfleet_hello', module),
+    );
+  }
+  return folder;
+}
+
 it('remove.yaml leaves nothing of what site.yaml puts on a host', async () => {
   // site.yaml without what needs a kernel of one's own and QEMU; their kinds have such tests themselves.
   const site = join(fleet.folder, 'site.yaml');
   const checks = '/usr/local/lib/blkfleet/vhost-blk-check';
   const check = `${checks}/0.1.0/sbin/vhost-blk-check`;
+  const tool = '/usr/local/lib/blkfleet/blkfleet-qcow2/0.1.0/sbin/blkfleet-qcow2';
   writeFileSync(
     site,
     `- name: site
@@ -49,7 +65,15 @@ it('remove.yaml leaves nothing of what site.yaml puts on a host', async () => {
   become: true
   tasks:
     - name: built
-      dkms: { source: ["${repository}dkms/vhost-blk", "${repository}kmod/vhost_blk"] }
+      dkms: { source: "${smallPackage('vhost-blk', 'vhost_blk')}" }
+    - name: built too
+      dkms: { source: "${smallPackage('dm-qcow2', 'dm_qcow2')}" }
+    - name: tool
+      command: { argv: [install, -D, /bin/true, ${tool}], creates: ${tool} }
+    - name: its build folder
+      file: { path: /run/blkfleet-qcow2-tool, state: directory }
+    - name: its link
+      file: { path: /usr/local/sbin/blkfleet-qcow2, state: link, target: ${tool} }
     - name: check
       command: { argv: [install, -D, /bin/true, ${check}], creates: ${check} }
     - name: one of an older version

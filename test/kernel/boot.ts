@@ -5,6 +5,7 @@ import { delimiter, join } from 'node:path';
 import { type CpioEntry, cpioArchive } from './cpio.ts';
 import type { ModuleFile } from './image.ts';
 import { type Ended, runLogged } from './process.ts';
+import { askGuest, monitorArguments, stallParameters, waitForStall } from './stall.ts';
 
 /** A kernel and its modules. */
 export interface BootableKernel {
@@ -41,6 +42,8 @@ export interface BootRequest {
   countInstructions?: boolean;
   /** Everything from power on to the end; generous, a busy machine is several times slower. */
   timeoutMs: number;
+  /** A guest that writes nothing to its serial ports for so long is asked where it stands, and ended. */
+  stallMs?: number;
 }
 
 /** What came of it. */
@@ -54,7 +57,8 @@ export interface BootResult {
   timedOut: boolean;
   /**
    * How QEMU ended, for who reads it: "exit 0" is a guest that ended itself, by the end of its script or a panic; a triple
-   * fault and a signal tell of a guest and of a QEMU that had no say in it.
+   * fault and a signal tell of a guest and of a QEMU that had no say in it; "stalled" is a guest that stood still, and "QEMU
+   * stalled" one whose kernel did not even answer an NMI.
    */
   ended: string;
   seconds: number;
@@ -73,23 +77,48 @@ export async function bootKernel(request: BootRequest): Promise<BootResult> {
   try {
     const initrd = join(folder, 'initrd');
     writeFileSync(initrd, cpioArchive(initramfs(request)));
-    const ended = await runLogged(qemuArguments(request, folder, initrd), {
-      output: join(folder, 'qemu.log'),
-      timeoutMs: request.timeoutMs,
-    });
+    const { ended, stall } = await runGuest(request, folder, initrd);
     const { output, exit } = splitExit(readText(join(folder, 'output')));
     const said = readText(join(folder, 'qemu.log'));
     return {
       exit,
       output,
-      console: readText(join(folder, 'console')) + (ended.code === 0 ? '' : said),
+      console: readText(join(folder, 'console')) + (ended.code === 0 ? '' : said) + (stall?.told ?? ''),
       timedOut: ended.code === null && ended.reason === 'timeout',
-      ended: describeEnd(ended, readText(join(folder, 'resets'))),
+      ended: stall?.ended ?? describeEnd(ended, readText(join(folder, 'resets'))),
       seconds: (Date.now() - started) / 1000,
     };
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+async function runGuest(
+  request: BootRequest,
+  folder: string,
+  initrd: string,
+): Promise<{ ended: Ended; stall: { ended: string; told: string } | undefined }> {
+  const ending = new AbortController();
+  const over = new AbortController();
+  const watching = request.stallMs
+    ? waitForStall(folder, request.stallMs, over.signal)
+    : Promise.resolve(false);
+  const asked = watching.then(async (stalled) => {
+    if (!stalled) return undefined;
+    const { told, answered } = await askGuest(folder);
+    ending.abort();
+    return {
+      ended: answered ? 'stalled' : 'QEMU stalled',
+      told: `\n== the guest wrote nothing for ${request.stallMs! / 1000} s\n${told}\n`,
+    };
+  });
+  const ended = await runLogged(qemuArguments(request, folder, initrd), {
+    output: join(folder, 'qemu.log'),
+    timeoutMs: request.timeoutMs,
+    signal: ending.signal,
+  });
+  over.abort();
+  return { ended, stall: await asked };
 }
 
 function qemuArguments(request: BootRequest, folder: string, initrd: string): string[] {
@@ -100,6 +129,7 @@ function qemuArguments(request: BootRequest, folder: string, initrd: string): st
     'panic=-1',
     'no_timer_check',
     'mitigations=off',
+    ...stallParameters,
     ...(request.append ?? []),
   ];
   return [
@@ -111,6 +141,7 @@ function qemuArguments(request: BootRequest, folder: string, initrd: string): st
     // A triple fault ends the guest as a reboot does, but is told.
     ...['-d', 'cpu_reset', '-D', join(folder, 'resets')],
     ...['-m', String(request.memoryMb ?? 768), '-nodefaults', '-nographic', '-no-reboot'],
+    ...monitorArguments(folder),
     ...['-kernel', request.kernel.vmlinuz, '-initrd', initrd, '-append', append.join(' ')],
     ...(request.disks ?? []).flatMap((path) => ['-drive', `file=${path},format=raw,if=virtio,cache=unsafe`]),
     ...(request.qemuArguments ?? []),
@@ -191,7 +222,7 @@ function splitExit(text: string): { output: string; exit: number | null } {
 function describeEnd(ended: Ended, resets: string): string {
   if (ended.code !== null)
     return `exit ${ended.code}${/^Triple fault/m.test(resets) ? ' after a triple fault' : ''}`;
-  return ended.reason === 'timeout' ? 'out of time' : `signal ${ended.signal ?? 'unknown'}`;
+  return ended.reason === 'signal' ? `signal ${ended.signal ?? 'unknown'}` : 'out of time';
 }
 
 /** The serial ports speak CR LF. */

@@ -40,7 +40,8 @@ export async function prepareModule(
   return { image, built: await buildSource(module, target, join(cacheFolder(), 'builds', module.name)) };
 }
 
-async function prepareKernel(
+/** A kernel line's newest kernel, unpacked, and what modules for it are built in. */
+export async function prepareKernel(
   { line, suite, tools = [] }: KernelLine,
   log: Log,
 ): Promise<{ image: KernelImage; target: BuildTarget }> {

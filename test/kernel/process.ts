@@ -4,7 +4,7 @@ import { closeSync, openSync } from 'node:fs';
 /** How a program ended: its exit code, or the reason it has none. */
 export type Ended =
   | { code: number }
-  | { code: null; reason: 'timeout' }
+  | { code: null; reason: 'timeout' | 'stopped' }
   | { code: null; reason: 'signal'; signal: NodeJS.Signals | null };
 
 const alive = new Set<number>();
@@ -13,11 +13,17 @@ const alive = new Set<number>();
  * Runs a program in a process group of its own, with all output in a file, and ends the whole group when the time is over
  * or this process exits.
  * @param argv program and arguments
- * @param options output file (made anew), time limit in ms, folder and environment of the program
+ * @param options output file (made anew), time limit in ms, a signal that ends it sooner, folder and environment of the program
  */
 export function runLogged(
   argv: readonly string[],
-  options: { output: string; timeoutMs: number; cwd?: string; env?: NodeJS.ProcessEnv },
+  options: {
+    output: string;
+    timeoutMs: number;
+    signal?: AbortSignal;
+    cwd?: string;
+    env?: NodeJS.ProcessEnv;
+  },
 ): Promise<Ended> {
   const out = openSync(options.output, 'w');
   return new Promise((resolve, reject) => {
@@ -35,6 +41,8 @@ export function runLogged(
       timedOut = true;
       if (pid !== undefined) killGroup(pid);
     }, options.timeoutMs);
+    const stop = () => pid !== undefined && killGroup(pid);
+    options.signal?.addEventListener('abort', stop);
     if (pid !== undefined) alive.add(pid);
     child.once('error', (error) => {
       clearTimeout(timer);
@@ -42,8 +50,10 @@ export function runLogged(
     });
     child.once('exit', (code, signal) => {
       clearTimeout(timer);
+      options.signal?.removeEventListener('abort', stop);
       if (pid !== undefined) alive.delete(pid);
       if (timedOut) resolve({ code: null, reason: 'timeout' });
+      else if (code === null && options.signal?.aborted) resolve({ code: null, reason: 'stopped' });
       else if (code === null) resolve({ code: null, reason: 'signal', signal });
       else resolve({ code });
     });

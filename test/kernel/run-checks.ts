@@ -75,7 +75,7 @@ const runs: readonly RunPlan[] = [
   { name: 'hostile', options: '--hostile' },
   { name: 'matrix', options: `--matrix ${long ? '--long 4' : ''}` },
   { name: 'model', options: `--model ${long ? '--long 20' : ''}` },
-  { name: 'lifecycle', options: '--lifecycle' },
+  { name: 'lifecycle', options: `--lifecycle ${long ? '--long 4' : ''}` },
   // A disk that takes its time: requests really are in flight when the queue stops or the owner dies.
   { name: 'slow disk', options: '--quick --device /dev/nullb0', before: makeDisk('nullb0', slow) },
   { name: 'slow disk, stopped', options: '--lifecycle --only flight --device /dev/nullb0' },
@@ -92,7 +92,7 @@ const runs: readonly RunPlan[] = [
   },
   {
     name: 'file on tmpfs',
-    options: `--quick --matrix --model ${long ? '--long 4' : ''} --file /tmp`,
+    options: `--quick ${long ? '--matrix --model --long 4' : ''} --file /tmp`,
     backend: 'file backend',
   },
   {
@@ -129,7 +129,7 @@ export function checkScript(adapt = (options: string, _name: string): string => 
     ({ name, options, before = ':', after = ':' }) => `${before}
 echo "@@run ${name}"
 insmod /vhost_blk.ko
-vhost-blk-check --timeout 600 ${adapt(options, name)}
+vhost-blk-check --timeout ${long ? 600 : 240} ${adapt(options, name)}
 echo "@@ended $?"
 ${after}
 rmmod vhost_blk && echo "@@unloaded"

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { LabStatus } from '../../src/lab/commands.ts';
 import { isAlive } from '../setup/process-state.mjs';
 import { blkfleet, type Ended, start } from './program.ts';
+import { applyDisk, expectDisk, fillDisk } from './qcow2-device.ts';
 
 const name = 'quickstart-test';
 const lab = (...args: readonly string[]) => blkfleet('lab', args[0]!, '--name', name, ...args.slice(1));
@@ -59,14 +60,20 @@ test('the commands that it prints work as printed', async () => {
 /** The state that the quickstart promises, looked at in the host itself. */
 async function expectWholeJob(): Promise<void> {
   const seen = await inLab(
-    `uname -r; lsmod | grep -w ^vhost_blk; sudo dkms status; sudo /usr/local/sbin/vhost-blk-check --quick; echo check $?;` +
+    `uname -r; lsmod | grep -wE '^(vhost_blk|dm_qcow2)'; sudo dkms status; sudo blkfleet-qcow2 status; sudo /usr/local/sbin/vhost-blk-check --quick; echo check $?;` +
       ` cat /etc/qemu/qemu.conf; cat /etc/blkfleet/qemu/disk.conf; sudo dmesg --level=emerg,alert,crit,err | grep -i vhost_blk`,
   );
   const release = seen.stdout.split('\n')[0]!;
   expect(seen.stdout).toMatch(/^vhost_blk +\d+ +0 *$/m);
-  const dkms = seen.stdout.split('\n').filter((line) => line.startsWith('vhost-blk/'));
-  expect(dkms).toEqual([expect.stringMatching(/^vhost-blk\/\d[^,]*, ([^,]+), x86_64: installed$/)]);
-  expect(dkms[0]).toContain(`, ${release}, `);
+  expect(seen.stdout).toMatch(/^dm_qcow2 +\d+ /m);
+  const dkms = seen.stdout.split('\n').filter((line) => /^(?:vhost-blk|dm-qcow2)\//.test(line));
+  expect(dkms.sort()).toEqual(
+    ['dm-qcow2', 'vhost-blk'].map((name) =>
+      expect.stringMatching(
+        new RegExp(`^${name}/\\d[^,]*, ${release.replace(/[.+]/g, '\\$&')}, x86_64: installed$`),
+      ),
+    ),
+  );
   expect(seen.stdout).toMatch(/^vhost-blk-check: [1-9]\d* passed, 0 failed, 0 skipped$/m);
   expect(seen.stdout).toContain('check 0\n');
   expect(seen.stdout).toMatch(/^\[global\]$/m);
@@ -103,7 +110,15 @@ async function expectWholeJob(): Promise<void> {
   );
 }
 
-test('vhost_blk is built by DKMS, loaded, moves real data; QEMU has its drive defaults', expectWholeJob);
+test(
+  'both modules are built by DKMS and loaded, vhost_blk moves real data; QEMU has its drive defaults',
+  expectWholeJob,
+);
+
+test('an image declared by qcow2_device is a block device, and takes a file system', async () => {
+  await applyDisk((await status()).inventory!, 'boot: true');
+  await fillDisk(inLab);
+});
 
 test('all of it is there again after a reboot', async () => {
   const boot = 'cat /proc/sys/kernel/random/boot_id';
@@ -114,6 +129,10 @@ test('all of it is there again after a reboot', async () => {
   expect(after.stdout).toMatch(/^[0-9a-f-]{36}\n$/);
   expect(after.stdout).not.toBe(before.stdout);
   await expectWholeJob();
+});
+
+test("the image's files are as they were, vhost_blk serves the device, and nothing of it stays", async () => {
+  await expectDisk(inLab, (await status()).inventory!);
 });
 
 test('down keeps the disk, up boots it again, QEMU runs without KVM, destroy leaves nothing', async () => {

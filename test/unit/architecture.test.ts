@@ -56,6 +56,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   resources: ['facts', 'lib'],
   inventory: ['config', 'lib'],
   playbook: ['config', 'facts', 'inventory', 'resources', 'lib'],
+  reference: ['facts', 'inventory', 'playbook', 'resources', 'lib'],
   transport: ['inventory', 'lib'],
   engine: ['events', 'facts', 'inventory', 'playbook', 'resources', 'transport', 'lib'],
   ui: ['events', 'lib'],

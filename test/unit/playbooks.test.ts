@@ -7,8 +7,6 @@ import { loadPlaybook } from '../../src/playbook/load.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 const playbooks = readdirSync(join(root, 'playbooks')).filter((name) => name.endsWith('.yaml'));
-const meta = readFileSync(join(root, 'kmod/vhost_blk/META'), 'utf8');
-const version = /^Version: (.+)$/m.exec(meta)?.[1];
 
 describe.each(playbooks)('playbooks/%s', (name) => {
   it('binds to every host of the example inventory', async () => {
@@ -22,8 +20,10 @@ describe.each(playbooks)('playbooks/%s', (name) => {
   });
 });
 
-it('playbooks/site.yaml names the version of vhost_blk that META has', () => {
+it.each(['vhost_blk', 'dm_qcow2'])('playbooks/site.yaml names the version of %s that META has', (name) => {
+  const meta = readFileSync(join(root, 'kmod', name, 'META'), 'utf8');
+  const version = /^Version: (.+)$/m.exec(meta)?.[1];
   const text = readFileSync(join(root, 'playbooks/site.yaml'), 'utf8');
   expect(version).toMatch(/^\d+\.\d+\.\d+$/);
-  expect(/vhost_blk_version: "(.+)"/.exec(text)?.[1]).toBe(version);
+  expect(new RegExp(`${name}_version: "(.+)"`).exec(text)?.[1]).toBe(version);
 });

@@ -100,7 +100,7 @@ static void once(struct guest *guest, struct request *request, const struct disk
 	close(guest->vhost);
 }
 
-static void run_thousand(const struct disk *disk, const struct check_case *self)
+static void run_under_load(const struct disk *disk, const struct check_case *self)
 {
 	struct load load = { .disk = disk };
 	struct request request[IN_FLIGHT];
@@ -202,8 +202,8 @@ void suite_add_restarts(struct suite *suite)
 	struct check_case *added;
 	unsigned first = suite->count;
 
-	added = suite_add(suite, GROUP_LIFECYCLE, run_thousand, "open, start, stop, close 1000 times under load");
-	added->count = 1000;
+	added = suite_add(suite, GROUP_LIFECYCLE, run_under_load, "open, start, stop, close under load");
+	added->count = 250;
 	added->options.event_idx = true;
 	suite_add(suite, GROUP_LIFECYCLE, run_other_memory, "other guest memory each time it starts")->count = 10;
 	suite_add(suite, GROUP_LIFECYCLE, run_unload, "module stays while its device is open")->row = ROW_SAFETY;

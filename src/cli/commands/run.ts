@@ -48,11 +48,11 @@ type Verb = Extract<Command, 'plan' | 'apply' | 'audit' | 'facts'>;
 /** `plan`, `apply` and `audit`: returns the exit code. @throws FleetError when the request is wrong */
 export async function runCommand(command: Verb, file: string, flags: RunFlags): Promise<number> {
   const [playbook, inventory] = await Promise.all([loadPlaybook(file), loadInventory(flags.inventory)]);
-  warn(inventory.warnings);
   const plays = bindPlaybook(playbook, inventory, {
     limit: flags.limit,
     tags: flags.tags?.split(',').filter(Boolean),
   });
+  warn([...inventory.warnings, ...playbook.warnings.list()]);
   return execute(command, flags, plays, inventory.hosts, file);
 }
 

@@ -18,6 +18,7 @@ export async function validateCommand(
     options.inventory === undefined
       ? undefined
       : await collect(findings, () => loadInventory(options.inventory!));
+  const warnings: Diagnostic[] = [...(inventory?.warnings ?? [])];
   const lines: string[] = [];
   if (inventory !== undefined) lines.push(describeInventory(inventory));
   for (const path of new Set(playbooks)) {
@@ -28,6 +29,7 @@ export async function validateCommand(
     const all = new Findings();
     for (const finding of [...read.findings, ...(bound?.findings ?? [])]) all.add(finding);
     findings.push(...all.list());
+    warnings.push(...read.playbook.warnings.list());
     if (findings.length > before) continue;
     const { plays } = read.playbook;
     const tasks = plays.reduce((sum, play) => sum + play.tasks.length, 0);
@@ -35,8 +37,8 @@ export async function validateCommand(
     const on = hosts === undefined ? '' : ` for ${count(hosts, 'host')}`;
     lines.push(`${path}: ok, ${count(plays.length, 'play')} with ${count(tasks, 'task')}${on}`);
   }
+  warn(warnings);
   if (findings.length > 0) throw new FleetError(findings);
-  if (inventory !== undefined) warn(inventory.warnings);
   process.stdout.write(`${lines.join('\n')}\n`);
   if (inventory === undefined)
     process.stderr.write('variables and hosts of an inventory are checked too with -i\n');

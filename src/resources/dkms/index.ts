@@ -5,6 +5,7 @@ import { probeDkms } from './probe.ts';
 import { type DkmsDesired, dkmsSchema } from './schema.ts';
 import { type DkmsState, parseDkms } from './state.ts';
 import { dkmsSteps } from './steps.ts';
+import { dkmsClaims, dkmsExample, dkmsHabits } from './words.ts';
 
 /** Module sources of ours, built by DKMS for every installed kernel. */
 export const dkms = defineKind<DkmsDesired, DkmsState>({
@@ -12,6 +13,9 @@ export const dkms = defineKind<DkmsDesired, DkmsState>({
   summary:
     'Pushes a folder of module sources and has DKMS build and install it for every kernel with headers',
   schema: dkmsSchema,
+  example: dkmsExample,
+  habits: dkmsHabits,
+  claims: dkmsClaims,
   assets: sourceAssets,
   check: (input) =>
     input.desired.source === undefined

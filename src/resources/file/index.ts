@@ -3,6 +3,7 @@ import { planFile } from './plan.ts';
 import { type FileState, parseFile, probeFiles } from './probe.ts';
 import { type FileDeclaration, fileSchema } from './schema.ts';
 import { fileSteps } from './steps.ts';
+import { fileClaims, fileExample, fileHabits } from './words.ts';
 
 /** A file, folder or link on the host. */
 export const file = defineKind<FileDeclaration, FileState>({
@@ -10,6 +11,9 @@ export const file = defineKind<FileDeclaration, FileState>({
   summary:
     'A file with content, a folder, a symlink, or nothing at a path; written atomically, shown as a line diff',
   schema: fileSchema,
+  example: fileExample,
+  habits: fileHabits,
+  claims: fileClaims,
   assets: fileAssets,
   probe: probeFiles,
   parse: parseFile,

@@ -3,6 +3,7 @@ import { apt } from './apt.ts';
 import { type PackageManager, type PackageState, toRequest } from './manager.ts';
 import { packageWork, planPackages } from './plan.ts';
 import { type PackageDeclaration, packageSchema } from './schema.ts';
+import { packageClaims, packageExample, packageHabits } from './words.ts';
 
 const managers: ReadonlyMap<string, PackageManager> = new Map([[apt.id, apt]]);
 
@@ -11,6 +12,9 @@ export const packages = defineKind<PackageDeclaration, PackageState>({
   kind: 'package',
   summary: "Packages of the host's distribution, present or absent (apt; dnf and zypper are refused)",
   schema: packageSchema,
+  example: packageExample,
+  habits: packageHabits,
+  claims: packageClaims,
   probe: probePackages,
   parse: (output, { desired }) => apt.parse(output, toRequest(desired)),
   plan: ({ desired }, current, { facts }) => planPackages(toRequest(desired), current, facts, managers),

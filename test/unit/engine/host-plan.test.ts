@@ -18,6 +18,7 @@ function fixed(contexts: PlanContext[] = []): ResourceKind {
     kind: 'fixed',
     summary: '',
     schema: z.any(),
+    example: '',
     probe: (inputs) => inputs.map((_, i) => `bf_b ${i}; bf_e ${i} 0`).join('\n'),
     parse: (output) => output.toString(),
     plan: (input, _current, context) => {

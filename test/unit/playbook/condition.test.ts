@@ -33,6 +33,10 @@ describe('what variables decide', () => {
     ['has(map.key)', { map: {} }, false],
     ['1.5 < ratio', { ratio: 2.5 }, true],
     ['name.startsWith("hv")', { name: 'hv01' }, true],
+    ['(a + 1) * 2 == 6', { a: 2 }, true],
+    ['a - (b - (1)) == (a - b + 1)', { a: 7, b: 3 }, true],
+    ['on && word == (on ? "(" : ")")', { on: true, word: '(' }, true],
+    ['( (a > 3) || b) && ((a) == (4 ))', { a: 4, b: false }, true],
   ])('%s with %j is %s', ([text, variables, answer]) => {
     expect(decide(text, variables)).toBe(answer);
   });

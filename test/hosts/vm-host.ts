@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { factsScript, parseFacts } from '../../src/facts/probe.ts';
 import { shellQuote } from '../../src/lib/shell.ts';
-import type { TrialDisk } from './kernel-module-disk.ts';
+import type { BootDisk } from './boot-disk.ts';
 import type { Outcome, RunOptions, StepHost } from './run-steps.ts';
 
 const BOOT_MS = 120_000;
@@ -23,7 +23,7 @@ export interface VmHost extends StepHost {
 }
 
 /** Boots a copy of the disk under QEMU (TCG); commands go over its second serial port. */
-export function vmHost(trial: TrialDisk): VmHost {
+export function vmHost(trial: BootDisk): VmHost {
   const base = mkdtempSync(join(tmpdir(), 'blkfleet-vm-'));
   const disk = join(base, 'disk');
   const console = join(base, 'console');
@@ -89,7 +89,7 @@ export function vmHost(trial: TrialDisk): VmHost {
 }
 
 /** panic=-1 with -no-reboot: a kernel that panics ends QEMU. */
-function argv({ vmlinuz, initrd }: TrialDisk, disk: string, console: string): string[] {
+function argv({ vmlinuz, initrd }: BootDisk, disk: string, console: string): string[] {
   return [
     'qemu-system-x86_64',
     ...['-accel', 'tcg,thread=multi', '-cpu', 'max', '-smp', '2', '-m', '384'],
