@@ -92,9 +92,9 @@ describe("QEMU's own tests of qcow2, their I/O by way of dm-qcow2", () => {
         `qemu-io -r -f raw -c quit nbd://127.0.0.1:${guest.port}/end 2>/dev/null || :`,
       ]);
       result = await guest.ended;
-      output = readFileSync(join(folder, 'output'), 'utf8');
-      calls = readCalls(readFileSync(join(folder, 'calls'), 'utf8'));
     }
+    output = readFileSync(join(folder, 'output'), 'utf8');
+    calls = readCalls(readFileSync(join(folder, 'calls'), 'utf8'));
   }, PREPARE_MS + RUN_MS);
 
   afterAll(() => {

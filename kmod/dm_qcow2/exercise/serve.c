@@ -64,7 +64,8 @@ static char *buffer;
 
 static bool receive(void *to, size_t bytes)
 {
-	return recv(client, to, bytes, MSG_WAITALL) == (ssize_t)bytes;
+	/* Nothing would wait for something. */
+	return !bytes || recv(client, to, bytes, MSG_WAITALL) == (ssize_t)bytes;
 }
 
 static bool send_all(const void *from, size_t bytes)
