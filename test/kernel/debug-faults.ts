@@ -54,13 +54,13 @@ echo 0 >/sys/block/faulty/make-it-fail
 echo "@@left $(cat /sys/kernel/debug/${name}/times)"
 vhost-blk-check --quick --device /dev/faulty --destroy-data >/tmp/afterwards 2>&1
 echo "@@afterwards $?"
-grep -v '^ok\|^# row' /tmp/afterwards | sed 's/^/# afterwards: /'
+grep -Ev '^(ok|# row)' /tmp/afterwards | sed 's/^/# afterwards: /'
 # Who still has the disk, if anybody: devices on top of it, and processes.
 for name in /sys/block/faulty/holders/*/dm/name; do
 	[ -e $name ] && echo "# left on it: $(cat $name), suspended $(cat \${name%name}suspended)"
 done
 for link in /proc/[0-9]*/fd/*; do
-	case $(readlink $link) in /dev/faulty | /dev/dm-* | /dev/vhost-blk) echo "# left open: $link $(readlink $link)" ;; esac
+	case $(readlink $link) in /dev/faulty | /dev/dm-* | /dev/vhost-blk) echo "# left open: $link $(readlink $link), waits in $(cat \${link%/fd/*}/wchan)" ;; esac
 done
 rmmod vhost_blk && echo "@@unloaded"`,
   )

@@ -14,7 +14,6 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -96,13 +95,8 @@ static void expect_wanted(const struct owned *owned)
 /* Keeps the descriptor open for as long as the owner exists. */
 static void start_server(const struct owned *owned)
 {
-	pid_t pid = fork();
-
-	if (pid < 0)
-		fail_errno("fork");
-	if (pid > 0)
+	if (owner_fork())
 		return;
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	close(owned->guest.vhost);
 	for (;;)
 		pause();

@@ -14,6 +14,21 @@
 
 static int ready_fd = -1;
 
+pid_t owner_fork(void)
+{
+	pid_t parent = getpid(), pid = fork();
+
+	if (pid < 0)
+		fail_errno("fork");
+	if (pid > 0)
+		return pid;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	/* It may be gone already, and nobody will say so again. */
+	if (getppid() != parent)
+		_exit(1);
+	return 0;
+}
+
 pid_t owner_start(void (*own)(void *argument), void *argument)
 {
 	int ready[2];
@@ -22,11 +37,8 @@ pid_t owner_start(void (*own)(void *argument), void *argument)
 
 	if (pipe(ready))
 		fail_errno("pipe");
-	pid = fork();
-	if (pid < 0)
-		fail_errno("fork");
+	pid = owner_fork();
 	if (pid == 0) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		close(ready[0]);
 		ready_fd = ready[1];
 		own(argument);

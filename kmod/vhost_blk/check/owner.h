@@ -5,6 +5,9 @@
 
 #include <sys/types.h>
 
+/* As fork(), for a process that is killed with this one; fails the case when there can be none. */
+pid_t owner_fork(void);
+
 /*
  * Starts a process that runs @own and is killed with this one; returns when that has called owner_ready(). When it ends
  * before, so does the case, with what it has reported.
