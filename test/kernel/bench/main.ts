@@ -5,7 +5,7 @@ import { prepareLine } from '../prepare.ts';
 import { HALT_POLL_US } from './goals.ts';
 import { type BenchResult, type Clock, engines, type Plan, runBench } from './guest.ts';
 import { writeResults } from './page.ts';
-import { storageDaemonFiles } from './storage-daemon.ts';
+import { storageDaemonFiles } from './program-files.ts';
 import { ratioTable } from './tables.ts';
 
 const usage = `usage: npm run bench:kernel [-- OPTION...]

@@ -1,0 +1,81 @@
+import { parseArgs } from 'node:util';
+import { kernelLines } from '../lines.ts';
+import { prepareModule } from '../prepare.ts';
+import { dmQcow2 } from '../qcow2-guest.ts';
+import type { Clock } from './guest.ts';
+import { writeQcow2Results } from './page.ts';
+import { programFiles } from './program-files.ts';
+import { type Qcow2Result, qcow2Programs, runQcow2Bench, ways, works } from './qcow2-guest.ts';
+import { qcow2Table } from './qcow2-tables.ts';
+
+const usage = `usage: npm run bench:qcow2 [-- OPTION...]
+  --lines LIST      kernel lines (default: ${kernelLines.map(({ line }) => line).join(',')})
+  --clock LIST      icount,wall (default: wall)
+  --ways LIST       ${ways.map(({ name }) => name).join(',')}
+  --works TEXT      only works whose name has this in it: ${works.map(({ text }) => text).join(', ')}
+  --depths LIST     requests in flight (default: 1,32)
+  --rounds N        measurements of each (default: 3)
+  --seconds S       time of a measurement (default: 0.5)
+  --json            results as JSON lines on stdout instead of tables
+  --write           put the tables into docs/performance.md
+`;
+
+const text = { type: 'string' } as const;
+
+/** `npm run bench:qcow2`: returns 0 when every measurement was made. */
+export async function main(args: readonly string[]): Promise<number> {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      ...{ lines: text, clock: text, ways: text, works: text, depths: text, rounds: text, seconds: text },
+      json: { type: 'boolean' },
+      write: { type: 'boolean' },
+      help: { type: 'boolean' },
+    },
+  });
+  if (values.help) {
+    process.stdout.write(usage);
+    return 0;
+  }
+  const chosen = { lines: values.lines?.split(','), ways: values.ways?.split(',') };
+  const lines = kernelLines.filter(({ line }) => chosen.lines?.includes(line) ?? true);
+  const plan = {
+    works: works.filter(({ text }) => text.includes(values.works ?? '')),
+    depths: (values.depths ?? '1,32').split(',').map(Number),
+    rounds: Number(values.rounds ?? 3),
+    seconds: Number(values.seconds ?? 0.5),
+    ways: ways.filter(({ name }) => chosen.ways?.includes(name) ?? true),
+  };
+  const clocks = (values.clock ?? 'wall').split(',') as Clock[];
+  if ([lines, plan.works, plan.ways].some((list) => list.length === 0))
+    throw new Error(`nothing to measure\n${usage}`);
+  const tools = await programFiles(qcow2Programs.packages, qcow2Programs.programs, log);
+  let failed = false;
+  for (const line of lines) {
+    const prepared = await prepareModule(dmQcow2, line, log);
+    for (const clock of clocks) {
+      log(`measuring on ${prepared.image.release}, ${clock}`);
+      const result = await runQcow2Bench(prepared, clock, plan, tools);
+      show(result, values.json === true);
+      if (values.write) writeQcow2Results(result);
+      failed = failed || result.boot.exit !== 0;
+    }
+  }
+  return failed ? 1 : 0;
+}
+
+function log(message: string): void {
+  process.stderr.write(`   ${message}\n`);
+}
+
+function show(result: Qcow2Result, json: boolean): void {
+  const { release, clock, boot, measurements } = result;
+  if (json)
+    for (const one of measurements)
+      process.stdout.write(`${JSON.stringify({ kernel: release, clock, ...one })}\n`);
+  else process.stdout.write(`\n${release}, ${clock}, ${boot.seconds.toFixed(0)} s\n${qcow2Table(result)}\n`);
+  if (boot.exit === 0) return;
+  log(`the guest ended with ${boot.exit ?? 'nothing'}, QEMU with ${boot.ended}:`);
+  for (const said of [boot.output, boot.console])
+    process.stderr.write(`${said.split('\n').slice(-25).join('\n')}\n`);
+}
