@@ -8,7 +8,8 @@ import type { BootRequest } from '../boot.ts';
 // One version for all kernels, so that only the kernels differ.
 const SUITE = 'bookworm';
 const LOADER = '/lib64/ld-linux-x86-64.so.2';
-const LIBRARIES = ['/lib/x86_64-linux-gnu', '/usr/lib/x86_64-linux-gnu'];
+// The last is where a library of fio's says that its own are.
+const LIBRARIES = ['/lib/x86_64-linux-gnu', '/usr/lib/x86_64-linux-gnu', '/usr/lib/x86_64-linux-gnu/ceph'];
 
 /** Where qemu-storage-daemon is in a guest. */
 export const storageDaemon = '/usr/bin/qemu-storage-daemon';

@@ -76,6 +76,7 @@ function show(result: Qcow2Result, json: boolean): void {
   else process.stdout.write(`\n${release}, ${clock}, ${boot.seconds.toFixed(0)} s\n${qcow2Table(result)}\n`);
   if (boot.exit === 0) return;
   log(`the guest ended with ${boot.exit ?? 'nothing'}, QEMU with ${boot.ended}:`);
-  for (const said of [boot.output, boot.console])
-    process.stderr.write(`${said.split('\n').slice(-25).join('\n')}\n`);
+  const said = boot.output.split('\n').filter((line) => !line.startsWith('{') && !line.startsWith('@@'));
+  for (const lines of [said, boot.console.split('\n')])
+    process.stderr.write(`${lines.slice(-25).join('\n')}\n`);
 }
