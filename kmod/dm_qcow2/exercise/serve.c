@@ -41,7 +41,6 @@ enum request { REQUEST_READ, REQUEST_WRITE, REQUEST_DISC, REQUEST_FLUSH, REQUEST
 #define COMMAND_FUA 1
 #define COMMAND_NO_HOLE 2
 
-#define DEVICE "served"
 #define BLOCK 512
 #define MAX_BYTES (32U << 20)
 #define MAX_OPTION_BYTES 8192
@@ -56,6 +55,8 @@ struct __attribute__((packed)) request_head {
 };
 
 static const char *tool;
+/* Of this program's own, so that several can run. */
+static char device_name[32];
 static int client = -1;
 static int device = -1;
 static uint64_t device_bytes;
@@ -95,17 +96,20 @@ static int run(char *const argv[])
 
 static bool attach(char *name)
 {
-	char *const argv[] = { (char *)tool, "attach", name + 3, "--name", DEVICE, is_read_only ? "--ro" : NULL, NULL };
+	char *const argv[] = { (char *)tool, "attach", name + 3, "--name", device_name, is_read_only ? "--ro" : NULL, NULL };
+
+	char path[64];
 
 	if (run(argv))
 		return false;
-	device = open("/dev/mapper/" DEVICE, (is_read_only ? O_RDONLY : O_RDWR) | O_DIRECT | O_CLOEXEC);
+	snprintf(path, sizeof(path), "/dev/mapper/%s", device_name);
+	device = open(path, (is_read_only ? O_RDONLY : O_RDWR) | O_DIRECT | O_CLOEXEC);
 	return device >= 0 && !ioctl(device, BLKGETSIZE64, &device_bytes);
 }
 
 static void detach(void)
 {
-	char *const argv[] = { (char *)tool, "detach", DEVICE, NULL };
+	char *const argv[] = { (char *)tool, "detach", device_name, NULL };
 
 	if (device < 0)
 		return;
@@ -295,6 +299,7 @@ int main(int argc, char **argv)
 	}
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	tool = argv[2];
+	snprintf(device_name, sizeof(device_name), "served-%s", argv[1]);
 	address.sin_port = htons(strtoul(argv[1], NULL, 10));
 	if (bind(server, (struct sockaddr *)&address, sizeof(address)) || listen(server, 8) ||
 	    posix_memalign((void **)&buffer, 4096, MAX_BYTES)) {

@@ -102,6 +102,7 @@ int main(int argc, char **argv)
 		if (fuzz_verbose)
 			fprintf(stderr, "round of seed %llu\n", strtoull(argv[1], NULL, 10) + i);
 		mutate(disk);
+		disk->block = draw(2) ? 4096 : 512;
 		if (!draw(4))
 			disk->fail_after = draw(40);
 		opened[0] += use_image(disk, false, &state);

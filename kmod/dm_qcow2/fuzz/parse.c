@@ -14,6 +14,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 		return 0;
 	memcpy(&state, data, sizeof(state));
 	disk = disk_new(data + sizeof(state), size - sizeof(state));
+	disk->block = data[0] & 1 ? 4096 : 512;
 	use_image(disk, false, &state);
 	use_image(disk, true, &state);
 	disk_free(disk);
