@@ -25,6 +25,11 @@ void vblk_work_init(struct vblk_work *work, void (*run)(struct vblk_work *work))
 	work->run = run;
 }
 
+bool vblk_work_queued(const struct vblk_work *work)
+{
+	return test_bit(VBLK_WORK_QUEUED, &work->flags);
+}
+
 void vblk_worker_queue(struct vblk_worker *worker, struct vblk_work *work)
 {
 	/* Full barrier: what the caller stored before is seen by a run that starts after the bit was cleared. */

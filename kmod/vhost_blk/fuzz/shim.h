@@ -125,6 +125,7 @@ bool fuzz_no_memory(void);
 #define PAGE_MASK (~(PAGE_SIZE - 1))
 #define offset_in_page(address) ((unsigned long)(address) & (PAGE_SIZE - 1))
 #define FOLL_WRITE 1
+#define FOLL_NO_WAIT 2
 struct page {
 	u8 *bytes;
 	/* Where the owner has it, 0: allocated. */
@@ -187,6 +188,7 @@ static inline bool llist_add(struct llist_node *node, struct llist_head *head)
 /* What the module's structures hold, but the parsers do not use. */
 struct bio {};
 struct delayed_work {};
+struct timer_list {};
 struct list_head {};
 struct mutex {};
 struct ratelimit_state {};
