@@ -101,6 +101,9 @@ bool access_ok(const void *from, size_t len);
 #define unsafe_get_user(x, from, fault) do { if (get_user(x, from)) goto fault; } while (0)
 #define unsafe_put_user(x, to, fault) do { if (put_user(x, to)) goto fault; } while (0)
 
+/* Whether an access to the owner's memory fails as it is not there at once. */
+bool fuzz_not_there(void);
+
 /* Allocations that a sanitizer sees; those that may fail do so where fuzz_no_memory says. */
 #define GFP_KERNEL 1
 #define GFP_KERNEL_ACCOUNT 1
