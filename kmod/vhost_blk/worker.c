@@ -172,6 +172,7 @@ struct vblk_worker *vblk_worker_create(struct mm_struct *mm, pid_t owner_pid, un
 
 void vblk_worker_cut_off(struct vblk_worker *worker)
 {
+	/* Pairs with wait_for_work(), which sets @began first. */
 	if (smp_load_acquire(&worker->asleep) || time_before(jiffies, READ_ONCE(worker->began) + VBLK_PATIENCE))
 		return;
 	WRITE_ONCE(worker->cut_off, true);

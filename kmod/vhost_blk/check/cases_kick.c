@@ -98,28 +98,43 @@ static void expect_by_worker(struct guest *guest, struct request *requests, unsi
 		fail("expected the worker to be woken, saw it sleep");
 }
 
+/* A guest of one queue on a disk that ends requests at once. */
+struct at_once {
+	struct nullb nullb;
+	struct guest guest;
+};
+
+static void begin(struct at_once *own, const struct check_case *self, unsigned allowed)
+{
+	kicker_require();
+	kicker_disk(&own->nullb);
+	kicker_allow(allowed);
+	kicker_guest(&own->guest, &self->options, own->nullb.disk.fd);
+}
+
+static void end(struct at_once *own)
+{
+	guest_close(&own->guest);
+	nullb_destroy(&own->nullb);
+}
+
 /* count: how many the thread may start; 0: none. */
 static void run_at_once(const struct disk *unused, const struct check_case *self)
 {
 	struct request requests[MAX_AT_ONCE];
-	struct nullb nullb;
-	struct guest guest;
+	struct at_once own;
 
 	(void)unused;
-	kicker_require();
-	kicker_disk(&nullb);
-	kicker_allow(self->count);
-	kicker_guest(&guest, &self->options, nullb.disk.fd);
-	build_reads(&guest, requests, MAX_AT_ONCE, 4096);
+	begin(&own, self, self->count);
+	build_reads(&own.guest, requests, MAX_AT_ONCE, 4096);
 	/* The pages are there then. */
-	read_at_once(&guest, requests, MAX_AT_ONCE, ring_kick_always);
+	read_at_once(&own.guest, requests, MAX_AT_ONCE, ring_kick_always);
 	if (self->count) {
-		expect_by_thread(&guest, requests, 1, 50);
-		expect_by_thread(&guest, requests, self->count, 20);
+		expect_by_thread(&own.guest, requests, 1, 50);
+		expect_by_thread(&own.guest, requests, self->count, 20);
 	}
-	expect_by_worker(&guest, requests, self->count + 1, 20, ring_kick_always);
-	guest_close(&guest);
-	nullb_destroy(&nullb);
+	expect_by_worker(&own.guest, requests, self->count + 1, 20, ring_kick_always);
+	end(&own);
 }
 
 /* Whoever is not a thread of the owner only wakes the worker. */
@@ -137,19 +152,14 @@ static void kick_from_outside(struct ring *ring)
 static void run_from_outside(const struct disk *unused, const struct check_case *self)
 {
 	struct request request;
-	struct nullb nullb;
-	struct guest guest;
+	struct at_once own;
 
 	(void)unused;
-	kicker_require();
-	kicker_disk(&nullb);
-	kicker_allow(1);
-	kicker_guest(&guest, &self->options, nullb.disk.fd);
-	build_reads(&guest, &request, 1, 4096);
-	expect_by_worker(&guest, &request, 1, 10, kick_from_outside);
-	expect_by_thread(&guest, &request, 1, 10);
-	guest_close(&guest);
-	nullb_destroy(&nullb);
+	begin(&own, self, 1);
+	build_reads(&own.guest, &request, 1, 4096);
+	expect_by_worker(&own.guest, &request, 1, 10, kick_from_outside);
+	expect_by_thread(&own.guest, &request, 1, 10);
+	end(&own);
 }
 
 /* Requests that take longer, and other kinds, are the worker's. */
@@ -162,23 +172,18 @@ static void run_others(const struct disk *unused, const struct check_case *self)
 		{ .type = VIRTIO_BLK_T_IN, .bytes = 4096, .misalign = 1 },
 	};
 	struct kicker_seen before, after;
-	struct nullb nullb;
-	struct guest guest;
+	struct at_once own;
 
 	(void)unused;
-	kicker_require();
-	kicker_disk(&nullb);
-	kicker_allow(1);
-	kicker_guest(&guest, &self->options, nullb.disk.fd);
+	begin(&own, self, 1);
 	for (unsigned i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++) {
 		at("type %u, %u bytes", shapes[i].type, shapes[i].bytes);
 		kicker_look(0, &before);
-		request_once(&guest, &shapes[i], VIRTIO_BLK_S_OK);
+		request_once(&own.guest, &shapes[i], VIRTIO_BLK_S_OK);
 		kicker_look(0, &after);
 		must_be("turns of who kicked", after.kick_turns - before.kick_turns, 0);
 	}
-	guest_close(&guest);
-	nullb_destroy(&nullb);
+	end(&own);
 }
 
 static void unmap(void *address)

@@ -14,7 +14,7 @@
 #include "model.h"
 #include "owner.h"
 
-/* As in vq.c. */
+/* As in turn.c. */
 #define MAX_BYTES_IN_FLIGHT (64ULL << 20)
 
 #define RANGE_FEATURES	(BIT_ULL(VIRTIO_BLK_F_DISCARD) | BIT_ULL(VIRTIO_BLK_F_WRITE_ZEROES) | \
