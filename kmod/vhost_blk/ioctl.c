@@ -351,6 +351,7 @@ static void reset_vq(struct vblk_vq *vq)
 	memset(&vq->stats, 0, sizeof(vq->stats));
 	vq->kicks = 0;
 	vq->kick_rest_until = 0;
+	vq->kick_rest_ns = 0;
 }
 
 void vblk_dev_reset(struct vblk_dev *dev)

@@ -4,6 +4,7 @@
 #include <linux/eventfd.h>
 #include <linux/file.h>
 #include <linux/jiffies.h>
+#include <linux/minmax.h>
 #include <linux/module.h>
 #include <linux/poll.h>
 #include <linux/preempt.h>
@@ -24,8 +25,9 @@
 /* A thread that has not come back to user mode by then may stay in the kernel for long: its kick goes to the worker. */
 #define VBLK_KICK_PATIENCE msecs_to_jiffies(10)
 
-/* For so long the worker then has all of them. */
-#define VBLK_KICK_REST_NS NSEC_PER_SEC
+/* For so long the worker then has all of them: at first, and at most when it happens again and again. */
+#define VBLK_KICK_REST_MIN_NS NSEC_PER_SEC
+#define VBLK_KICK_REST_MAX_NS (64 * NSEC_PER_SEC)
 
 enum vblk_kicker_state {
 	VBLK_KICKER_FREE,
@@ -78,6 +80,8 @@ static void serve(struct callback_head *callback)
 	/* It may have left the owner's address space. */
 	if (vq && (current->mm != vq->dev->mm || !vblk_turn_of_kicker(vq)))
 		vblk_vq_queue(vq);
+	else if (vq && READ_ONCE(kicker->state) == VBLK_KICKER_PENDING)
+		WRITE_ONCE(vq->kick_rest_ns, 0);
 	mutex_unlock(&kicker->lock);
 	/* From here on the next kick may use it. */
 	smp_store_release(&kicker->state, VBLK_KICKER_FREE);
@@ -147,7 +151,10 @@ static bool leave_to_thread(struct vblk_vq *vq)
 
 void vblk_kick_rest(struct vblk_vq *vq)
 {
-	WRITE_ONCE(vq->kick_rest_until, local_clock() + VBLK_KICK_REST_NS);
+	u64 ns = clamp_t(u64, 2 * READ_ONCE(vq->kick_rest_ns), VBLK_KICK_REST_MIN_NS, VBLK_KICK_REST_MAX_NS);
+
+	WRITE_ONCE(vq->kick_rest_ns, ns);
+	WRITE_ONCE(vq->kick_rest_until, local_clock() + ns);
 }
 
 /* Gives kicks whose threads do not come to the workers, which then have all kicks for a while. */

@@ -36,8 +36,9 @@ struct vblk_vq {
 	u64 kicked_at;
 	/* Threads that kick serve it by themselves, where it may be; changes under vblk_dev.lock while there are no kicks. */
 	struct vblk_kicker __rcu *kicker;
-	/* Until then they do not, by local_clock(). */
+	/* Until then they do not, by local_clock(), and for how long that was; 0: one has served it since. */
 	u64 kick_rest_until;
+	u64 kick_rest_ns;
 
 	/* Protected by vblk_dev.lock. Its worker was chosen by the owner; it has a backend; it has a file in debugfs. */
 	bool worker_chosen;
