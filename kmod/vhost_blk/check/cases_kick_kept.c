@@ -200,9 +200,7 @@ static void run_killed(const struct disk *disk, const struct check_case *self)
 		ring_wait(&owned.guest.ring[0]);
 		if (request_pop(&owned.guest.ring[0], &owned.guest.memory) != &owned.request)
 			fail("expected the request, saw another thing");
-		request_expect(&owned.request, VIRTIO_BLK_S_OK);
-		request_get_data(&owned.request, &owned.guest.memory, data, sizeof(data));
-		pattern_expect("data read", data, sizeof(data), 4096, 0x3317);
+		known_expect(&owned.guest, &owned.request);
 		if (guest_stop_queue(&owned.guest, 0) != 1)
 			fail("expected base 1, saw another");
 		guest_close(&owned.guest);
