@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type BootResult, bootKernel } from './boot.ts';
 import { kernelLines } from './lines.ts';
 import { prepareModule } from './prepare.ts';
+import { saidOfImage } from './qcow2-device-steps.ts';
 import { dmQcow2, qcow2Files, qcow2Modules, qcow2Script, splatsOf } from './qcow2-guest.ts';
 import { ext4Disk, extractDisk, type MadeImage, makeImages } from './qcow2-images.ts';
 
@@ -68,8 +69,7 @@ describe.each(kernelLines)('dm-qcow2 on a disk with blocks of 4096 bytes, kernel
     rmSync(disk);
   }, PREPARE_MS + BOOT_MS);
 
-  const said = (name: string) =>
-    result.output.split(/^@@image ?/m).find((part) => part.startsWith(`${name}\n`)) ?? '';
+  const said = (name: string) => saidOfImage(result.output, name);
 
   test.each(names)('%s has sectors of 512 bytes that hold what was written', (name) => {
     const tail = result.output.split('\n').slice(-20).concat(result.console.split('\n').slice(-20));
