@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -40,6 +40,22 @@ fi`,
   );
   return qcow2Script(`echo "@@disk $(blockdev --getss /dev/vda)"\n${steps.join('\n')}\necho "@@image"`);
 }
+
+test(
+  'writes that share a block with a write of a part of it are done one after the other, others at once',
+  async () => {
+    const line = kernelLines.find(({ line }) => line === '6.12')!;
+    const { built } = await prepareModule(dmQcow2, line, console.log);
+    const program = join(folder, 'qcow2-order');
+    writeFileSync(program, built.programs.get('qcow2-order')!);
+    chmodSync(program, 0o755);
+    for (const seed of ['1', '2', '3']) {
+      const { status, stderr } = spawnSync(program, [seed, '20000'], { encoding: 'utf8' });
+      expect(status, stderr).toBe(0);
+    }
+  },
+  PREPARE_MS,
+);
 
 describe.each(kernelLines)('dm-qcow2 on a disk with blocks of 4096 bytes, kernel $line ($suite)', (line) => {
   let result: BootResult;
