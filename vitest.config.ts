@@ -9,7 +9,7 @@ const long =
     ? []
     : [
         ...['speed', 'debug-kernel', 'fuzz', 'kernel-style'].map((name) => `kernel/${name}`),
-        ...['crash', 'fuzz', 'hostile', 'write'].map((name) => `kernel/qcow2-${name}`),
+        ...['crash', 'debug', 'fuzz', 'hostile', 'write'].map((name) => `kernel/qcow2-${name}`),
         ...['kernel-module-crash', 'apt-kernels', 'dkms-versions'].map((name) => `hosts/${name}`),
       ].map((name) => `test/${name}.test.ts`);
 

@@ -24,8 +24,8 @@ static bool share_block(const struct qcow2_request *a, const struct qcow2_reques
 	return round_down(a->at, block) < b->at + b->bytes && round_down(b->at, block) < a->at + a->bytes;
 }
 
-/* Whether a request has to be done before another, as it came first. */
-static bool goes_before(const struct list_head *requests, const struct qcow2_request *request)
+/* Whether one of those that came before has to be done first. */
+static bool waits_for(const struct list_head *requests, const struct qcow2_request *request)
 {
 	const struct qcow2_request *other;
 
@@ -40,7 +40,7 @@ static bool admit(struct qcow2_writer *writer, struct qcow2_request *request)
 {
 	/* Without a partial write among them nobody has to be looked for. */
 	bool waits = (writer->nr_partial || is_partial(request)) &&
-		     (goes_before(&writer->writes, request) || goes_before(&writer->parked, request));
+		     (waits_for(&writer->writes, request) || waits_for(&writer->parked, request));
 
 	writer->nr_partial += is_partial(request);
 	list_add_tail(&request->in_writes, waits ? &writer->parked : &writer->writes);

@@ -1,11 +1,12 @@
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type BootResult, bootKernel } from './boot.ts';
 import { kernelLines } from './lines.ts';
 import { prepareModule } from './prepare.ts';
+import { saidOfImage } from './qcow2-device-steps.ts';
 import { dmQcow2, qcow2Files, qcow2Modules, qcow2Script, splatsOf } from './qcow2-guest.ts';
 import { ext4Disk, extractDisk, type MadeImage, makeImages } from './qcow2-images.ts';
 
@@ -40,6 +41,22 @@ fi`,
   return qcow2Script(`echo "@@disk $(blockdev --getss /dev/vda)"\n${steps.join('\n')}\necho "@@image"`);
 }
 
+test(
+  'writes that share a block with a write of a part of it are done one after the other, others at once',
+  async () => {
+    const line = kernelLines.find(({ line }) => line === '6.12')!;
+    const { built } = await prepareModule(dmQcow2, line, console.log);
+    const program = join(folder, 'qcow2-order');
+    writeFileSync(program, built.programs.get('qcow2-order')!);
+    chmodSync(program, 0o755);
+    for (const seed of ['1', '2', '3']) {
+      const { status, stderr } = spawnSync(program, [seed, '20000'], { encoding: 'utf8' });
+      expect(status, stderr).toBe(0);
+    }
+  },
+  PREPARE_MS,
+);
+
 describe.each(kernelLines)('dm-qcow2 on a disk with blocks of 4096 bytes, kernel $line ($suite)', (line) => {
   let result: BootResult;
   let back: string;
@@ -68,8 +85,7 @@ describe.each(kernelLines)('dm-qcow2 on a disk with blocks of 4096 bytes, kernel
     rmSync(disk);
   }, PREPARE_MS + BOOT_MS);
 
-  const said = (name: string) =>
-    result.output.split(/^@@image ?/m).find((part) => part.startsWith(`${name}\n`)) ?? '';
+  const said = (name: string) => saidOfImage(result.output, name);
 
   test.each(names)('%s has sectors of 512 bytes that hold what was written', (name) => {
     const tail = result.output.split('\n').slice(-20).concat(result.console.split('\n').slice(-20));

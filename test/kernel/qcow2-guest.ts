@@ -15,13 +15,14 @@ export const dmQcow2: ModuleSource = {
     { folder: 'exercise', name: 'qcow2-serve' },
     { folder: 'fuzz', name: 'qcow2-crash' },
     { folder: 'fuzz', name: 'qcow2-fill' },
+    { folder: 'fuzz', name: 'qcow2-order' },
   ],
 };
 
 /** The module and its programs, for the guest. */
 export function qcow2Files(built: BuiltSource): NonNullable<BootRequest['files']> {
   const programs = [...built.programs]
-    .filter(([name]) => !['qcow2-crash', 'qcow2-fill'].includes(name))
+    .filter(([name]) => !['qcow2-crash', 'qcow2-fill', 'qcow2-order'].includes(name))
     .map(([name, data]) => ({ path: `sbin/${name}`, data, mode: 0o755 }));
   return [{ path: 'dm_qcow2.ko', data: built.module }, ...programs];
 }

@@ -2,8 +2,9 @@
 # Stands for qemu-io in QEMU's iotests: what only reads and writes a QCOW2 image is done by way of the target in a guest, which
 # serves images by NBD; all else by qemu-io itself. Needs in the environment:
 #   BLKFLEET_QEMU_IO   the program itself
-#   BLKFLEET_PORT      of qcow2-serve on this machine
-#   BLKFLEET_LOG       a file that gets a line a call: test, how it was done (device, refused, itself), commands
+#   BLKFLEET_PORTS     each of a qcow2-serve, on this machine
+#   BLKFLEET_LOG       a file that gets a line a call: test, how it was done, commands. Ways are device, itself, and, where the
+#                      image could not be attached, agreed (QEMU does not open it either) and refused
 commands=()
 options=()
 mode=rw
@@ -17,7 +18,7 @@ while [ $# -gt 0 ]; do
 		[ "$2" = qcow2 ] || plain=no
 		options+=(-f "$2") && shift
 		;;
-	--cache | --aio | -t) options+=("$1" "$2") && shift ;;
+	--cache | --aio | -t | -d | --discard) options+=("$1" "$2") && shift ;;
 	-r) mode=ro && options+=(-r) ;;
 	-n | -k) options+=("$1") ;;
 	-*) plain=no && options+=("$1") ;;
@@ -68,22 +69,34 @@ run() {
 	if [ ${#commands[@]} = 0 ]; then printf %s "$input" | "$BLKFLEET_QEMU_IO" "$@"; else "$BLKFLEET_QEMU_IO" "$@" "${given[@]}"; fi
 }
 
+# A server that serves nobody.
+take_port() {
+	for port in $BLKFLEET_PORTS; do
+		exec 5>"$BLKFLEET_LOG.$port"
+		flock -n 5 && return
+	done
+	flock 5
+}
+
+way=itself
 if [ $plain = yes ]; then
 	case $file in /*) path=$file ;; *) path=$PWD/$file ;; esac
-	export="nbd://127.0.0.1:$BLKFLEET_PORT/$mode:$path"
+	take_port
+	export="nbd://127.0.0.1:$port/$mode:$path"
 	exec 4>&1
 	errors=$(run "${options[@]/#qcow2/raw}" "$export" 2>&1 >&4)
 	code=$?
 	# Who is greeted comes after the image was detached.
-	exec 3<>"/dev/tcp/127.0.0.1/$BLKFLEET_PORT"
+	exec 3<>"/dev/tcp/127.0.0.1/$port"
 	head -c 18 <&3 >/dev/null
+	exec 3>&- 5>&-
 	if [[ $errors != *"can't open device nbd:"* ]]; then
 		tell device
 		[ -z "$errors" ] || printf '%s\n' "$errors" >&2
 		exit $code
 	fi
-	tell refused
-else
-	tell itself
+	way=refused
+	"$BLKFLEET_QEMU_IO" "${options[@]}" -c quit "$file" >/dev/null 2>&1 || way=agreed
 fi
+tell $way
 if [ -n "$file" ]; then run "${options[@]}" "$file"; else run "${options[@]}"; fi
