@@ -120,7 +120,9 @@ static bool transfer_again(struct vblk_request *request)
 {
 	int error = request->io.error;
 
-	if (!request->has_data || !(request->flags & VBLK_NOWAIT) || (error != -EAGAIN && error != -EOPNOTSUPP))
+	if (!error || (error != -EAGAIN && error != -EOPNOTSUPP))
+		return false;
+	if (!request->has_data || !(request->flags & VBLK_NOWAIT))
 		return false;
 	vblk_kick_rest(request->vq);
 	vblk_io_begin(&request->io, request_done);
@@ -136,6 +138,7 @@ static int start_transfer(struct vblk_request *request, const struct vblk_order 
 	const struct vblk_backend *backend = &vq->backend;
 	struct vblk_layout layout;
 	unsigned int flags = 0;
+	bool nowait;
 
 	if (bytes > VHOST_BLK_MAX_REQUEST_BYTES || (write && vq->read_only))
 		return VIRTIO_BLK_S_IOERR;
@@ -148,9 +151,10 @@ static int start_transfer(struct vblk_request *request, const struct vblk_order 
 	if (write)
 		flags = VBLK_WRITE | (vblk_vq_durable(vq) ? VBLK_DURABLE : 0);
 	layout = backend->ops->layout(backend, order->sector, bytes);
-	if (vq->of_kicker)
+	nowait = vq->of_kicker;
+	if (nowait)
 		flags |= VBLK_NOWAIT;
-	if (vblk_data_prepare(&request->data, &layout, vq->mem, &cursor, bytes, !write, vq->of_kicker))
+	if (vblk_data_prepare(&request->data, &layout, vq->mem, &cursor, bytes, !write, nowait))
 		return VIRTIO_BLK_S_IOERR;
 	request->has_data = true;
 	request->sector = order->sector;
@@ -189,7 +193,7 @@ static int carry_out(struct vblk_request *request, struct vblk_order *order)
 	if (!read_header(request, order))
 		return VIRTIO_BLK_S_IOERR;
 	/* Others may have to wait. */
-	if (request->vq->of_kicker && order->type != VIRTIO_BLK_T_IN && order->type != VIRTIO_BLK_T_OUT)
+	if (order->type != VIRTIO_BLK_T_IN && order->type != VIRTIO_BLK_T_OUT && request->vq->of_kicker)
 		return VIRTIO_BLK_S_UNSUPP;
 	request->type = vblk_stats_type(order->type);
 	trace_vhost_blk_request_start(request, order->type, order->sector);

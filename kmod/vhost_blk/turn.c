@@ -118,7 +118,7 @@ static int start_request(struct vblk_vq *vq)
 {
 	int ret = reserve(vq) ? vblk_request_start(vq, vq->chain) : -EBUSY;
 
-	if (ret == -EAGAIN || ret == -EBUSY || (ret && vq->of_kicker))
+	if (ret && (ret == -EAGAIN || ret == -EBUSY || vq->of_kicker))
 		vblk_vring_untake(&vq->vring);
 	return ret;
 }
