@@ -120,7 +120,7 @@ static bool transfer_again(struct vblk_request *request)
 {
 	int error = request->io.error;
 
-	if (!error || (error != -EAGAIN && error != -EOPNOTSUPP))
+	if (error != -EAGAIN && error != -EOPNOTSUPP)
 		return false;
 	if (!request->has_data || !(request->flags & VBLK_NOWAIT))
 		return false;

@@ -60,7 +60,7 @@ export const works: readonly Work[] = [
 
 const nbd = (name: string, options: string): Way => ({
   ...{ name, device: '/dev/nbd0', format: 'qcow2' },
-  attach: `/usr/bin/qemu-nbd ${options} --discard=unmap -f qcow2 -c /dev/nbd0 $1 && until [ "$(cat /sys/block/nbd0/size)" != 0 ]; do sleep 0.1; done`,
+  attach: `/usr/bin/qemu-nbd ${options} --discard=unmap -f qcow2 -c /dev/nbd0 $1 && until [ -e /sys/block/nbd0/pid ] && [ "$(cat /sys/block/nbd0/size)" != 0 ]; do sleep 0.1; done`,
   detach: '/usr/bin/qemu-nbd -d /dev/nbd0 >/dev/null; while [ -e /sys/block/nbd0/pid ]; do sleep 0.1; done',
 });
 

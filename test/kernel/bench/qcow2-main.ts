@@ -5,8 +5,9 @@ import { dmQcow2 } from '../qcow2-guest.ts';
 import type { Clock } from './guest.ts';
 import { writeQcow2Results } from './page.ts';
 import { programFiles } from './program-files.ts';
-import { type Qcow2Result, qcow2Programs, runQcow2Bench, ways, works } from './qcow2-guest.ts';
+import { qcow2Programs, runQcow2Bench, ways, works } from './qcow2-guest.ts';
 import { qcow2Table } from './qcow2-tables.ts';
+import { log, showMeasurements, showTrouble } from './report.ts';
 
 const usage = `usage: npm run bench:qcow2 [-- OPTION...]
   --lines LIST      kernel lines (default: ${kernelLines.map(({ line }) => line).join(',')})
@@ -47,8 +48,12 @@ export async function main(args: readonly string[]): Promise<number> {
     ways: ways.filter(({ name }) => chosen.ways?.includes(name) ?? true),
   };
   const clocks = (values.clock ?? 'wall').split(',') as Clock[];
-  if ([lines, plan.works, plan.ways].some((list) => list.length === 0))
-    throw new Error(`nothing to measure\n${usage}`);
+  if (
+    [lines, plan.works, plan.ways].some((list) => list.length === 0) ||
+    clocks.some((clock) => !['icount', 'wall'].includes(clock)) ||
+    [...plan.depths, plan.rounds, plan.seconds].some((number) => !(number > 0))
+  )
+    throw new Error(`nothing to measure, or no such clock or number\n${usage}`);
   const tools = await programFiles(qcow2Programs.packages, qcow2Programs.programs, log);
   let failed = false;
   for (const line of lines) {
@@ -56,27 +61,11 @@ export async function main(args: readonly string[]): Promise<number> {
     for (const clock of clocks) {
       log(`measuring on ${prepared.image.release}, ${clock}`);
       const result = await runQcow2Bench(prepared, clock, plan, tools);
-      show(result, values.json === true);
+      showMeasurements(result, qcow2Table(result), values.json === true);
+      showTrouble(result);
       if (values.write) writeQcow2Results(result);
       failed = failed || result.boot.exit !== 0;
     }
   }
   return failed ? 1 : 0;
-}
-
-function log(message: string): void {
-  process.stderr.write(`   ${message}\n`);
-}
-
-function show(result: Qcow2Result, json: boolean): void {
-  const { release, clock, boot, measurements } = result;
-  if (json)
-    for (const one of measurements)
-      process.stdout.write(`${JSON.stringify({ kernel: release, clock, ...one })}\n`);
-  else process.stdout.write(`\n${release}, ${clock}, ${boot.seconds.toFixed(0)} s\n${qcow2Table(result)}\n`);
-  if (boot.exit === 0) return;
-  log(`the guest ended with ${boot.exit ?? 'nothing'}, QEMU with ${boot.ended}:`);
-  const said = boot.output.split('\n').filter((line) => !line.startsWith('{') && !line.startsWith('@@'));
-  for (const lines of [said, boot.console.split('\n')])
-    process.stderr.write(`${lines.slice(-25).join('\n')}\n`);
 }
