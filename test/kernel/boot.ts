@@ -35,6 +35,8 @@ export interface BootRequest {
   /** The same, behind those, which the guest can not write: others may use them at the same time. */
   readOnlyDisks?: readonly string[];
   cpus?: number;
+  /** Further arguments of QEMU. */
+  qemuArguments?: readonly string[];
   /**
    * The clock counts instructions, one a nanosecond, on one CPU: what a guest measures then says how many instructions it
    * took, whatever else the machine does. Waiting takes no time of the machine.
@@ -148,6 +150,7 @@ function qemuArguments(request: BootRequest, folder: string, initrd: string): st
       '-drive',
       `file=${path},format=raw,if=virtio,readonly=on`,
     ]),
+    ...(request.qemuArguments ?? []),
     ...['-serial', `file:${join(folder, 'console')}`, '-serial', `file:${join(folder, 'output')}`],
   ];
 }
