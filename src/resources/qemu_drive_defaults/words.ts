@@ -31,7 +31,7 @@ export function qemuClaims({ desired }: Input<QemuDriveDefaults>): readonly Clai
       says: Object.fromEntries(
         Object.entries(said)
           .filter(([, value]) => value !== undefined)
-          .map(([key, value]) => [key, String(value)]),
+          .map(([key, value]) => [key, typeof value === 'string' ? value : JSON.stringify(value)]),
       ),
     },
   ];
