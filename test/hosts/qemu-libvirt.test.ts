@@ -137,9 +137,9 @@ describe.each(qemuRoots.filter(({ libvirt }) => libvirt !== null))(
       ]);
       const xml = await dump('web1');
       expect(xml).toMatch(
-        /<disk type='vhostuser' device='disk'>[^]*path='\/run\/vhost-blk\/web1\.sock'[^]*<reconnect enabled='yes'/,
+        /<disk type='vhostuser' device='disk'>[\s\S]*path='\/run\/vhost-blk\/web1\.sock'[\s\S]*<reconnect enabled='yes'/,
       );
-      expect(xml).toMatch(/<memoryBacking>[^]*memfd[^]*<access mode='shared'\/>/);
+      expect(xml).toMatch(/<memoryBacking>[\s\S]*memfd[\s\S]*<access mode='shared'\/>/);
       expect(xml).toContain("<boot order='1'/>");
       const { text } = await host.run(
         `virsh -c ${URI} domxml-to-native qemu-argv --domain web1; cat /etc/apparmor.d/local/abstractions/libvirt-qemu`,
@@ -147,10 +147,10 @@ describe.each(qemuRoots.filter(({ libvirt }) => libvirt !== null))(
       expect(text).toMatch(
         /vhost-user-blk-pci[^}]*"num-queues":2[^}]*"queue-size":512|vhost-user-blk-pci[^}]*"queue-size":512/,
       );
-      expect(text).toMatch(/# mine\n# BEGIN blkfleet[^]*\/run\/vhost-blk\/\*\.sock rw,/);
+      expect(text).toMatch(/# mine\n# BEGIN blkfleet[\s\S]*\/run\/vhost-blk\/\*\.sock rw,/);
       // Declared otherwise, it is a block device again.
       await converge(host, policy(['web1', 'kept'], { data_path: 'virtio-blk' }));
-      expect(await dump('web1')).toMatch(/<disk type='block' device='disk'>[^]*cache='none'/);
+      expect(await dump('web1')).toMatch(/<disk type='block' device='disk'>[\s\S]*cache='none'/);
       await converge(host, declare({ state: 'absent' }));
       expect(await dump('web1')).toBe(original);
       expect((await host.run('cat /etc/apparmor.d/local/abstractions/libvirt-qemu')).text).toBe('# mine\n');
