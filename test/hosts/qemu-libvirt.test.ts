@@ -58,8 +58,19 @@ describe.each(qemuRoots.filter(({ libvirt }) => libvirt !== null))(
     beforeEach(() => {
       const bare = chrootHost(folder, OWN_DEV);
       prepare = '';
+      // The script is not process 1: that one has to reap what libvirt starts and orphans, or libvirt waits for it.
       const run: ChrootHost['run'] = (script, options) =>
-        bare.run(`${DAEMON}{ ${prepare}\n:; } >/dev/null 2>&1\n${script}`, options);
+        bare.run(
+          `${DAEMON}{ ${prepare}\n:; } >/dev/null 2>&1
+cat > /run/inner <<'end_of_inner'
+${script}
+end_of_inner
+sh ${options?.env?.BF_PAYLOAD ? '-eu' : '+e'} /run/inner </dev/null &
+rc=0; wait $! || rc=$?
+exit $rc
+`,
+          options,
+        );
       host = { ...bare, run };
     });
     afterEach(() => host.remove());
@@ -109,12 +120,12 @@ describe.each(qemuRoots.filter(({ libvirt }) => libvirt !== null))(
 
       // A hand edit is drift of that disk, and is mended.
       await host.run(
-        `virsh -c ${URI} dumpxml --inactive 'web 1' | sed "s/cache='none'/cache='unsafe'/" > /run/x.xml; virsh -c ${URI} define /run/x.xml`,
+        `virsh -c ${URI} dumpxml --inactive 'web 1' | sed "s/discard='unmap'/discard='ignore'/" > /run/x.xml; virsh -c ${URI} define /run/x.xml`,
       );
       const edited = await planFor(host, input);
       expect('changes' in edited && edited.changes).toMatchObject([
-        { path: 'domain web 1 vda', from: 'cache=unsafe', to: 'cache=none' },
-        { path: 'domain web 1 vdb', from: 'cache=unsafe', to: 'cache=none' },
+        { path: 'domain web 1 vda', from: 'discard=ignore', to: 'discard=unmap' },
+        { path: 'domain web 1 vdb', from: 'discard=ignore', to: 'discard=unmap' },
       ]);
       await converge(host, input);
 
@@ -156,7 +167,10 @@ describe.each(qemuRoots.filter(({ libvirt }) => libvirt !== null))(
       expect((await host.run('cat /etc/apparmor.d/local/abstractions/libvirt-qemu')).text).toBe('# mine\n');
     });
 
-    test('a guest that runs is not touched', async () => {
+    // What follows depends on no version.
+    const once = test.skipIf(root.libvirt !== '11.3');
+
+    once('a guest that runs is not touched', async () => {
       place('/srv/a.img', '\0'.repeat(1_048_576));
       await define(
         'runs',
@@ -188,23 +202,26 @@ describe.each(qemuRoots.filter(({ libvirt }) => libvirt !== null))(
       expect(await dump('runs')).toContain("queue_size='512'");
     });
 
-    test('a definition that changed since the plan stops the step; no domain of the name is said', async () => {
-      await define('web1', VDA('/dev/vg/web1'));
-      const { steps } = await planOn(host, qemuDriveDefaults, policy(['web1']), await host.facts());
-      await define('other', VDA('/dev/vg/o'));
-      await host.run(
-        `virsh -c ${URI} dumpxml --inactive web1 | sed 's/65536/131072/' > /run/x.xml; virsh -c ${URI} define /run/x.xml`,
-      );
-      const applied = await runSteps(host, steps);
-      expect(applied.rc).not.toBe(0);
-      expect(applied.text).toContain('changed since it was planned');
-      expect(await dump('web1')).not.toContain('queue_size');
-      expect(warnings(await planFor(host, policy(['nobody*'])))).toContain(
-        'no domain of qemu:///system has a name like nobody*',
-      );
-    });
+    once(
+      'a definition that changed since the plan stops the step; no domain of the name is said',
+      async () => {
+        await define('web1', VDA('/dev/vg/web1'));
+        const { steps } = await planOn(host, qemuDriveDefaults, policy(['web1']), await host.facts());
+        await define('other', VDA('/dev/vg/o'));
+        await host.run(
+          `virsh -c ${URI} dumpxml --inactive web1 | sed 's/65536/131072/' > /run/x.xml; virsh -c ${URI} define /run/x.xml`,
+        );
+        const applied = await runSteps(host, steps);
+        expect(applied.rc).not.toBe(0);
+        expect(applied.text).toContain('changed since it was planned');
+        expect(await dump('web1')).not.toContain('queue_size');
+        expect(warnings(await planFor(host, policy(['nobody*'])))).toContain(
+          'no domain of qemu:///system has a name like nobody*',
+        );
+      },
+    );
 
-    test('a libvirt that does not answer is said as it says it', async () => {
+    once('a libvirt that does not answer is said as it says it', async () => {
       const verdict = await planFor(
         host,
         policy(['x'], { libvirt: { domains: ['x'], uri: 'qemu:///nowhere' } }),

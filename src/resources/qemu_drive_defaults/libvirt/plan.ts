@@ -67,12 +67,7 @@ export function planLibvirt(profile: QemuDriveDefaults, state: LibvirtState, hos
       behindSockets ||= made.text.includes("type='vhostuser'");
       plan.warnings.push(...warningsOf(domain, made, state));
       const native = state.natives.get(domain.uuid);
-      if (made.text === domain.text && native !== undefined)
-        plan.problems.push(
-          ...nativeProblems(domain, native, profile).map((line) => `${label(domain)} ${line}`),
-        );
-      else if (made.text === domain.text)
-        plan.warnings.push(`${label(domain)}: not read back, as libvirt makes no command line of it`);
+      if (made.text === domain.text) plan.problems.push(...readBack(domain, native, profile, plan.warnings));
     }
   }
   const known = new Set(state.domains.map(({ uuid }) => uuid));
@@ -87,6 +82,21 @@ export function planLibvirt(profile: QemuDriveDefaults, state: LibvirtState, hos
   if (policy && state.chosen.size === 0)
     plan.warnings.push(`no domain of ${policy.uri} has a name like ${policy.domains.join(', ')}`);
   return { ...plan, domains, forget, ...apparmorPlan(state, behindSockets, plan) };
+}
+
+/** What of a definition does not get to QEMU; where libvirt makes no command line of it, a warning says why. */
+function readBack(
+  domain: Domain,
+  native: string | undefined,
+  profile: QemuDriveDefaults,
+  warnings: string[],
+): string[] {
+  const said = /^error: .*/m.exec(native ?? '')?.[0].slice(0, 300);
+  if (native !== undefined && said === undefined)
+    return nativeProblems(domain, native, profile).map((line) => `${label(domain)} ${printable(line)}`);
+  const why = said === undefined ? 'this driver of libvirt makes no command lines' : printable(said);
+  warnings.push(`${label(domain)} is not read back as QEMU would see it: ${why}`);
+  return [];
 }
 
 function refusal(policy: QemuDriveDefaults['libvirt'], state: LibvirtState): LibvirtPlan['blocked'] {

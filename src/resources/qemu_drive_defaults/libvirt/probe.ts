@@ -39,7 +39,7 @@ export function libvirtProbe({ libvirt }: QemuDriveDefaults): string {
 qemu_drive_defaults_dump() {
   if [ -z "$qemu_drive_defaults_dumps" ]; then return 0; fi
   printf 'libvirt dumps '; timeout -k 2 60 virsh -q -c "$qemu_drive_defaults_uri" "$qemu_drive_defaults_dumps" 2>/dev/null | qemu_drive_defaults_pack
-  printf 'libvirt natives '; timeout -k 2 60 virsh -q -c "$qemu_drive_defaults_uri" "$qemu_drive_defaults_natives" 2>/dev/null | qemu_drive_defaults_pack
+  printf 'libvirt natives '; timeout -k 2 60 virsh -q -c "$qemu_drive_defaults_uri" "$qemu_drive_defaults_natives" 2>&1 | qemu_drive_defaults_pack
   qemu_drive_defaults_dumps= qemu_drive_defaults_natives= qemu_drive_defaults_i=0
 }
 qemu_drive_defaults_libvirt() {
@@ -128,12 +128,12 @@ export function parseLibvirt(lines: readonly string[]): LibvirtState {
   };
 }
 
+/** From `native UUID` and what virsh says of that domain, again and again; virsh's echo ends no line. */
 function readNatives(text: string, natives: Map<string, string>): void {
-  let uuid = '';
-  for (const line of text.split('\n')) {
-    const next = /^native (\S+)$/.exec(line)?.[1];
-    if (next !== undefined && isUuid(next)) uuid = next;
-    else if (uuid !== '' && line !== '') natives.set(uuid, `${natives.get(uuid) ?? ''}${line}\n`);
+  const [, ...parts] = text.split(/native ([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})/);
+  for (let at = 0; at + 1 < parts.length; at += 2) {
+    const said = parts[at + 1]!.trim();
+    if (said !== '') natives.set(parts[at]!, said);
   }
 }
 

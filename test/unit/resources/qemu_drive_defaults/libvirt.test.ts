@@ -1,3 +1,4 @@
+import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { parseDomains } from '../../../../src/resources/qemu_drive_defaults/libvirt/domain.ts';
 import { nativeProblems, shellSplit } from '../../../../src/resources/qemu_drive_defaults/libvirt/native.ts';
@@ -169,6 +170,16 @@ describe('what libvirt answers', () => {
       expect(() => parseLibvirt(lines)).toThrow();
     },
   );
+
+  it('command lines are told apart, though virsh ends no line between them', () => {
+    const other = UUID.replace('0', '1');
+    const text = `native ${UUID}A=1 /usr/bin/qemu -S\n\nnative ${other}error: Requested operation is not valid\n`;
+    const { natives } = parseLibvirt(['asked', `natives ${gzipSync(text).toString('base64')}`]);
+    expect([...natives]).toEqual([
+      [UUID, 'A=1 /usr/bin/qemu -S'],
+      [other, 'error: Requested operation is not valid'],
+    ]);
+  });
 
   it('a uuid that is none chooses nothing', () => {
     expect(parseLibvirt(['asked', 'chosen ../../etc']).chosen.size).toBe(0);
