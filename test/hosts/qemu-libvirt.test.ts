@@ -148,7 +148,7 @@ exit $rc
       ]);
       const xml = await dump('web1');
       expect(xml).toMatch(
-        /<disk type='vhostuser' device='disk'>[\s\S]*path='\/run\/vhost-blk\/web1\.sock'[\s\S]*<reconnect enabled='yes'/,
+        /<disk type='vhostuser' device='disk'[^>]*>[\s\S]*path='\/run\/vhost-blk\/web1\.sock'[\s\S]*<reconnect enabled='yes'/,
       );
       expect(xml).toMatch(/<memoryBacking>[\s\S]*memfd[\s\S]*<access mode='shared'\/>/);
       expect(xml).toContain("<boot order='1'/>");

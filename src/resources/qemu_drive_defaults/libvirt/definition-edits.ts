@@ -1,5 +1,5 @@
 import type { Disk, Domain } from './domain.ts';
-import { attribute, child, type Edit, type Element, escapeXml, setAttributes } from './xml.ts';
+import { applyEdits, attribute, child, type Edit, type Element, escapeXml, setAttributes } from './xml.ts';
 
 /** Attributes of `<driver>` that the policy owns. */
 export const owned = ['cache', 'io', 'discard', 'detect_zeroes', 'queues', 'queue_size', 'iothread'] as const;
@@ -85,6 +85,13 @@ export function restoreElement(name: string, current: Domain, original: Domain):
 }
 
 export const outerText = (element: Element, text: string) => text.slice(element.start, element.end);
+
+/** An element's text with edits made, whose places are in the whole text. */
+export const editedText = (element: Element, text: string, edits: readonly Edit[]) =>
+  applyEdits(
+    outerText(element, text),
+    edits.map((edit) => ({ ...edit, start: edit.start - element.start, end: edit.end - element.start })),
+  );
 
 export const replace = ({ element }: Disk, text: string): Edit => ({
   start: element.start,

@@ -4,6 +4,7 @@ import {
   countIothreads,
   type DriverAttributes,
   driverEdits,
+  editedText,
   enoughIothreads,
   outerText,
   owned,
@@ -72,6 +73,7 @@ export function domainByProfile(
   const drift: DiskDrift[] = [];
   const left: string[] = [];
   let sockets = false;
+  let movedBack = false;
   let threads = 0;
   for (const [index, disk] of current.disks.entries()) {
     const skipped = outOfReach(disk);
@@ -115,7 +117,10 @@ export function domainByProfile(
       iothread: spread ? null : String((index % profile.iothreads) + 1),
     };
     if (moved) {
-      edits.push(replace(disk, outerText(base.element, original!.text)));
+      movedBack = true;
+      const driver = child(base.element, 'driver');
+      const made = driverEdits(base, driver, attributes, spread ? profile.iothreads : 0, original!.text);
+      edits.push(replace(disk, editedText(base.element, original!.text, made.edits)));
       drift.push({
         target: disk.target,
         from: `vhostuser ${disk.source}`,
@@ -133,6 +138,7 @@ export function domainByProfile(
       reason: 'a disk behind a socket reads and writes the guest memory itself',
     });
   }
+  if (movedBack && !sockets) edits.push(...restoreElement('memoryBacking', current, original!));
   if (threads > countIothreads(current.root)) {
     edits.push(...enoughIothreads(current, threads));
     drift.push({

@@ -112,6 +112,20 @@ describe('the policy', () => {
     expect(made.left.join()).toContain(reason);
   });
 
+  it('a disk that comes back from behind the socket has the profile at once, and private memory', () => {
+    const offers = { sockets: new Map([['/dev/vg/a', '/run/vhost-blk/a.sock']]), mapping: false };
+    const text = xml(disk("<driver name='qemu' type='raw'/>"));
+    const behind = domainByProfile(profile(), domain(text), undefined, offers).text;
+    expect(behind).toContain("type='vhostuser'");
+    const back = domainByProfile(
+      profile({ data_path: 'virtio-blk' }),
+      domain(behind),
+      domain(text),
+      offers,
+    ).text;
+    expect(back).toBe(domainByProfile(profile(), domain(text), undefined, stock).text);
+  });
+
   it('keeps huge pages where memory becomes shared', () => {
     const offers = { sockets: new Map([['/dev/vg/a', '/run/vhost-blk/a.sock']]), mapping: false };
     const text = xml(
