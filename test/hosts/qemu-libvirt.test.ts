@@ -7,6 +7,8 @@ import { type ChrootHost, chrootHost, planOn, runSteps } from './run-steps.ts';
 
 const OWN_DEV = `umount -l "$root/dev"; mount -t tmpfs tmpfs "$root/dev"
 for n in 'null 1 3' 'zero 1 5' 'urandom 1 9' 'random 1 8' 'vhost-blk 1 3'; do set -- $n; mknod -m 666 "$root/dev/$1" c $2 $3; done
+mkdir "$root/dev/shm" "$root/dev/pts"
+mount --bind -o ro /sys "$root/sys"
 ln -s /proc/self/fd "$root/dev/fd"`;
 
 /** libvirt's daemon lives as long as the script that it stands in front of; what it keeps stays in the host's layer. */
@@ -17,7 +19,7 @@ grep -q libvirt-qemu /etc/passwd || {
   echo 'libvirt-qemu:x:64055:' >> /etc/group
   echo 'libvirt:x:64054:' >> /etc/group
 }
-printf 'user="root"\\ngroup="root"\\nsecurity_driver="none"\\nnamespaces=[]\\n' > /etc/libvirt/qemu.conf
+printf 'user="root"\\ngroup="root"\\nsecurity_driver="none"\\nnamespaces=[]\\nstdio_handler="file"\\ncgroup_controllers=[]\\nremember_owner=0\\nseccomp_sandbox=0\\n' > /etc/libvirt/qemu.conf
 printf 'auth_unix_rw="none"\\n' > /etc/libvirt/libvirtd.conf
 [ -s /etc/machine-id ] || echo 0123456789abcdef0123456789abcdef > /etc/machine-id
 libvirtd -d </dev/null >/dev/null 2>&1

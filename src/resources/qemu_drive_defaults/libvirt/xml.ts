@@ -195,11 +195,11 @@ export function attribute(element: Element | undefined, name: string): string | 
   return element?.attributes.find((other) => other.name === name)?.value;
 }
 
-/** Text with all edits made; they must not overlap. Two at one place are made in their order. */
+/** Text with all edits made; they must not overlap. Of those at one place insertions come first, in their order. */
 export function applyEdits(text: string, edits: readonly Edit[]): string {
   let result = '';
   let at = 0;
-  for (const edit of [...edits].sort((a, b) => a.start - b.start)) {
+  for (const edit of [...edits].sort((a, b) => a.start - b.start || a.end - b.end)) {
     if (edit.start < at) throw new RangeError('edits overlap');
     result += text.slice(at, edit.start) + edit.text;
     at = edit.end;

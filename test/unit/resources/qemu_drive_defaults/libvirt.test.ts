@@ -36,18 +36,18 @@ describe('XML of libvirt', () => {
   });
 
   it.each([
-    ['<a>', 'no end'],
-    ['<a></b>', 'no </a'],
-    ["<a b='1' b='2'/>", 'twice'],
-    ["<a b='<'/>", '< in an attribute'],
-    ['<a>&me;</a>', 'no entity'],
-    ['<!DOCTYPE a [<!ENTITY b "c">]><a/>', 'no name'],
-    ['<?xml version="1.0"?><a/>', 'no name'],
-    ['text', 'no <'],
-    ['<a>'.repeat(100), 'too deep'],
-    ['<a/>'.repeat(60_000), 'too many'],
-    ["<a b='&#x110000;'/>", 'no entity'],
-  ])('refuses %s', (text, message) => {
+    ['an open element', '<a>', 'no end'],
+    ['a wrong end', '<a></b>', 'no </a'],
+    ['an attribute that is there twice', "<a b='1' b='2'/>", 'twice'],
+    ['< in an attribute', "<a b='<'/>", '< in an attribute'],
+    ['an entity of its own', '<a>&me;</a>', 'no entity'],
+    ['a document type', '<!DOCTYPE a [<!ENTITY b "c">]><a/>', 'no name'],
+    ['a declaration', '<?xml version="1.0"?><a/>', 'no name'],
+    ['text alone', 'text', 'no <'],
+    ['100 levels', '<a>'.repeat(100), 'too deep'],
+    ['60000 elements', '<a/>'.repeat(60_000), 'too many'],
+    ['what is no character', "<a b='&#x110000;'/>", 'no entity'],
+  ])('refuses %s', (_, text, message) => {
     expect(() => parseDocuments(text)).toThrow(message);
   });
 
