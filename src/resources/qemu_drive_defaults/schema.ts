@@ -113,11 +113,13 @@ export const qemuDriveDefaultsSchema = z
       .max(256)
       .default([])
       .describe(
-        'Disks for guests that are started directly: each gets a fragment for -readconfig, and its command line is told.',
+        'Disks for guests that are started directly, each a map of name, source, and data_path where it is not that of all: each gets a fragment for -readconfig, and its command line is told.',
       ),
     libvirt: libvirt
       .optional()
-      .describe("The policy for libvirt's domains. Without it they are left as they are."),
+      .describe(
+        "The policy for libvirt's domains, a map of domains (names, with * and ?) and uri (qemu:///system). Without it they are left as they are.",
+      ),
     managers: z
       .enum(['set', 'leave'])
       .default('set')

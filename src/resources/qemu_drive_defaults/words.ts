@@ -11,6 +11,10 @@ export const qemuExample = `
     cache: none
     aio: native
     discard: unmap
+    disks:
+      - { name: web1, source: /dev/vg/web1 }
+    libvirt:
+      domains: ["web*"]
 `;
 
 export const qemuHabits: Habits = {
