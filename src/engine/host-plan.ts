@@ -131,7 +131,17 @@ export function reportTask({ declaration, verdict }: PlannedTask, host: string):
       break;
   }
   if ('warnings' in verdict && verdict.warnings?.length) report.warnings = [...verdict.warnings];
-  return report;
+  return { ...report, ...toldOf({ verdict }) };
+}
+
+/** What a plan tells beside its changes: notes for people, and values that guests see. */
+export function toldOf({
+  verdict,
+}: Pick<PlannedTask, 'verdict'>): Pick<TaskReport, 'notes' | 'guestVisible'> {
+  return {
+    ...('notes' in verdict && verdict.notes?.length ? { notes: [...verdict.notes] } : {}),
+    ...('guestVisible' in verdict && verdict.guestVisible ? { guestVisible: verdict.guestVisible } : {}),
+  };
 }
 
 function diffEntry(change: Extract<ResourcePlan, { status: 'change' }>['changes'][number]): DiffEntry {

@@ -7,7 +7,7 @@ import { type Diagnostic, FleetError } from '../lib/errors.ts';
 import type { Declaration } from '../playbook/declaration.ts';
 import type { ResourceKind } from '../resources/kind.ts';
 import type { Connection, Frame, ScriptResult, Transport } from '../transport/connection.ts';
-import { type HostPlan, type PlannedTask, planHost, reportTask } from './host-plan.ts';
+import { type HostPlan, type PlannedTask, planHost, reportTask, toldOf } from './host-plan.ts';
 import { JobLogReader, type JobResult, parseResult } from './job-log.ts';
 import { followScript, forgetScript, launchScript, waitScript } from './job-script.ts';
 import { taskOutcome, verifyOutcome } from './outcome.ts';
@@ -50,6 +50,8 @@ export class HostSession {
   private readonly become: boolean;
   private readonly probe: HostProbe;
   private readonly reports = new Map<Declaration, TaskReport>();
+  /** declarations that were finished by a further job, as the first was planned before all was known */
+  private readonly repeated = new Set<Declaration>();
   private connection: Connection | null = null;
   private failure: { status: HostStatus; error: Diagnostic } | null = null;
 
@@ -109,6 +111,7 @@ export class HostSession {
   async apply(playIndex: number): Promise<void> {
     await this.guarded(async () => {
       const done = new Set<Declaration>();
+      const again = new Set<Declaration>();
       let busy = 0;
       for (;;) {
         const tasks = this.due(playIndex, done);
@@ -116,9 +119,9 @@ export class HostSession {
         const id = `${this.options.runId}-${randomBytes(4).toString('hex')}`;
         const result = await this.runJob(id, tasks);
         if (result.status !== 'busy') {
-          await this.verify(tasks, id);
+          await this.verify(tasks, id, again);
           if (this.failure) return;
-          for (const task of tasks) done.add(task.declaration);
+          for (const { declaration } of tasks) if (!again.delete(declaration)) done.add(declaration);
         } else if (busy++ < BUSY_TRIES) {
           // The lock was held for a moment only, or by a job that shows now and is waited for.
           await sleep(200 + Math.random() * 800, undefined, { signal: this.options.signal });
@@ -133,9 +136,11 @@ export class HostSession {
 
   /** The verdict on the host as it stands. */
   report(): HostReport {
-    const tasks = (this.plan?.tasks ?? []).map(
-      (t) => this.reports.get(t.declaration) ?? reportTask(t, this.name),
-    );
+    const tasks = (this.plan?.tasks ?? []).map((t) => {
+      const report = this.reports.get(t.declaration);
+      // What is told of a host that is as declared is known only by the probe after the apply.
+      return report ? { ...report, ...toldOf(t) } : reportTask(t, this.name);
+    });
     for (const [declaration, report] of this.reports)
       if (!this.plan?.tasks.some((t) => t.declaration === declaration)) tasks.push(report);
     const has = (status: TaskReport['status']) => tasks.some((t) => t.status === status);
@@ -346,13 +351,22 @@ export class HostSession {
     return parseResult(frames.get('result')?.body ?? Buffer.alloc(0));
   }
 
-  /** Probes again: what is still not as declared is a failure. Forgets the job, whose result has been seen. */
-  private async verify(applied: readonly PlannedTask[], job: string): Promise<void> {
+  /**
+   * Probes again: what is still not as declared is a failure. Forgets the job, whose result has been seen.
+   * @param again gets the declarations that were planned before all was known, and that a further job is to finish
+   */
+  private async verify(applied: readonly PlannedTask[], job: string, again: Set<Declaration>): Promise<void> {
     await this.replan('verify', forgetScript([job]));
-    for (const { declaration } of applied) {
+    for (const { declaration, verdict: planned } of applied) {
       const report = this.reports.get(declaration);
       const fresh = this.plan!.tasks.find((task) => task.declaration === declaration);
       if (report?.status !== 'changed' || !fresh) continue;
+      const provisional = planned.status === 'change' && planned.provisional;
+      if (provisional && fresh.verdict.status === 'change' && !this.repeated.has(declaration)) {
+        this.repeated.add(declaration);
+        again.add(declaration);
+        continue;
+      }
       const verdict = verifyOutcome(this.name, fresh, report);
       if (!verdict) continue;
       this.reports.set(declaration, verdict);

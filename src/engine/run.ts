@@ -4,6 +4,7 @@ import { Semaphore } from '../lib/semaphore.ts';
 import type { BoundPlay } from '../playbook/declaration.ts';
 import type { ResourceKind } from '../resources/kind.ts';
 import type { Transport } from '../transport/connection.ts';
+import { guestVisibleDifferences } from './guest-visible.ts';
 import { HostSession } from './host-session.ts';
 import { batches, stopReason } from './rollout.ts';
 
@@ -79,11 +80,14 @@ export async function runFleet(request: RunRequest): Promise<RunOutcome> {
     ...host.report(),
     ...(command === 'facts' && host.plan ? { facts: host.plan.facts } : {}),
   }));
+  const warnings = guestVisibleDifferences(hosts);
+  for (const message of warnings) sink({ at: Date.now(), type: 'warning', message });
   const report: RunReport = {
     command,
     run: { id: request.runId, started: started.toISOString(), finished: new Date().toISOString() },
     hosts,
     summary: summarise(hosts),
+    ...(warnings.length > 0 ? { warnings } : {}),
   };
   sink({ at: Date.now(), type: 'run-finished', report });
   return { report, declined, roundTrips: [...sessions.values()].map((host) => host.roundTrips) };

@@ -24,6 +24,10 @@ export interface TaskReport {
   /** why there is nothing to do, or why it is held or skipped */
   reason?: string;
   warnings?: string[];
+  /** what people can do now, such as a command line to type */
+  notes?: string[];
+  /** values that guests see, by what they are of: they must be the same where a guest shall migrate */
+  guestVisible?: Readonly<Record<string, string>>;
   /** the effect can not be predicted (command) */
   unpredictable?: boolean;
   error: Diagnostic | null;
@@ -57,6 +61,8 @@ export interface RunReport {
   run: { id: string; started: string; finished: string };
   hosts: (HostReport & { facts?: unknown })[];
   summary: Summary;
+  /** what is wrong between hosts, each of which may be as declared */
+  warnings?: string[];
 }
 
 export type Phase = 'connect' | 'probe' | 'plan' | 'wait' | 'apply' | 'verify';

@@ -27,6 +27,7 @@ export function toDocument(report: RunReport): object {
       ...(host.facts === undefined ? {} : { facts: host.facts }),
     })),
     summary: { hosts, ok, changed, failed, unreachable, pending },
+    ...(report.warnings === undefined ? {} : { warnings: report.warnings }),
   };
 }
 

@@ -54,7 +54,15 @@ export interface Change {
 
 export type ResourcePlan =
   /** in sync; `reason` says why there is nothing to do */
-  | { status: 'ok'; reason: string; warnings?: readonly string[] }
+  | {
+      status: 'ok';
+      reason: string;
+      warnings?: readonly string[];
+      /** what people can do now, such as a command line to type; told at the end of a run */
+      notes?: readonly string[];
+      /** values that guests see, by what they are of: between hosts where one differs a guest can not migrate */
+      guestVisible?: Readonly<Record<string, string>>;
+    }
   /** apply will make exactly these; `facts` is what tasks behind it may count on */
   | {
       status: 'change';
@@ -62,6 +70,10 @@ export type ResourcePlan =
       facts?: FactsPatch;
       /** the effect can not be predicted (kind `command`) */
       unpredictable?: boolean;
+      /** made without knowing what tasks before it may bring: where the host asks for more then, a further job does it, once */
+      provisional?: boolean;
+      /** values that guests see now, by what they are of: between hosts where one differs a guest can not migrate */
+      guestVisible?: Readonly<Record<string, string>>;
       warnings?: readonly string[];
     }
   /** differs, but must not be touched now (a module in use); shown as pending, apply makes no step */

@@ -31,6 +31,8 @@ export function printAudit(report: RunReport, options: PrintOptions = {}): strin
       if (host.status === 'ok') page.add(0, `${statusMark.ok.glyph} ${printable(host.name)} in sync`, 'good');
     }
   }
+  if (report.warnings) page.gap();
+  for (const warning of report.warnings ?? []) page.add(0, `! ${printable(warning)}`, 'warn');
   page.gap();
   const { hosts, ok, failed, unreachable } = report.summary;
   const parts = [`${drifted.length} differ`, `${ok} in sync`];

@@ -37,6 +37,7 @@ export function printSummary(report: RunReport, options: PrintOptions = {}): str
     page.add(0, `${glyph} ${status}: ${names}${count}`, tone);
   }
   addHeld(page, report.hosts);
+  addNotes(page, report.hosts);
   const { hosts, ok, changed, failed, unreachable, pending } = report.summary;
   const counts = { hosts, ok, changed, failed, unreachable, pending };
   const text = Object.entries(counts)
@@ -57,5 +58,18 @@ function addHeld(page: Page, hosts: readonly HostReport[]): void {
   }
   for (const [text, names] of held) {
     page.add(2, `held on ${hostList(names, Math.min(page.columns, 60))}: ${text}`, statusMark.pending.tone);
+  }
+}
+
+/** What people can do now; a command line stands on a line of its own, so that it can be taken as it is. */
+function addNotes(page: Page, hosts: readonly HostReport[]): void {
+  const notes = new Map<string, string[]>();
+  for (const host of hosts)
+    for (const { notes: own = [] } of host.tasks)
+      for (const note of own) notes.set(note, [...(notes.get(note) ?? []), printable(host.name)]);
+  for (const [note, names] of notes) {
+    const [about = '', ...lines] = note.split('\n').map(printable);
+    page.add(0, `on ${hostList(names, Math.min(page.columns, 60))}: ${about}`);
+    for (const line of lines) page.lines.push(`  ${line}`);
   }
 }

@@ -1,13 +1,15 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { z } from 'zod';
 import { runFleet } from '../../src/engine/run.ts';
 import type { Command, FleetEvent } from '../../src/events/events.ts';
 import type { Host } from '../../src/inventory/host.ts';
 import { FleetError } from '../../src/lib/errors.ts';
 import type { Declaration } from '../../src/playbook/declaration.ts';
 import { command } from '../../src/resources/command/index.ts';
+import { defineKind } from '../../src/resources/kind.ts';
 import type { Connection, Transport } from '../../src/transport/connection.ts';
 import { createLocalTransport } from '../../src/transport/index.ts';
 
@@ -32,6 +34,30 @@ function task(name: string, desired: object, more: Partial<Declaration> = {}): D
     ...more,
   };
 }
+
+/** A file as another one is when it is planned, which a task before it may yet change. */
+const copy = defineKind<{ from: string; to: string; provisional: boolean }, [string, string]>({
+  kind: 'copy',
+  summary: '',
+  example: '',
+  schema: z.object({ from: z.string(), to: z.string(), provisional: z.boolean() }),
+  probe: (inputs) =>
+    inputs
+      .map(
+        ({ desired: { from, to } }, index) =>
+          `bf_b ${index}; cat ${from} 2>/dev/null; echo; cat ${to} 2>/dev/null; bf_e ${index} 0\n`,
+      )
+      .join(''),
+  parse: (output) => {
+    const [from = '', to = ''] = output.toString().split('\n');
+    return [from, to];
+  },
+  plan: ({ desired: { to: path, provisional } }, [from, to]) =>
+    from === to
+      ? { status: 'ok', reason: 'the same', notes: [`it is ${to}`], guestVisible: { text: to } }
+      : { status: 'change', changes: [{ path, from: to, to: from, action: '~' }], provisional },
+  steps: ({ desired: { to } }, [from]) => [{ title: 'copy', script: `printf '%s' '${from}' > ${to}` }],
+});
 
 interface RunOptions {
   transport?: Transport;
@@ -60,7 +86,10 @@ async function run(verb: Command, tasks: Declaration[], options: RunOptions = {}
     runId: `test-${process.pid}`,
     plays: [play],
     hosts: new Map(names.map((name) => [name, host(name)])),
-    kinds: new Map([['command', command]]),
+    kinds: new Map([
+      ['command', command],
+      ['copy', copy],
+    ]),
     transport,
     sink: (event) => {
       events.push(event);
@@ -110,6 +139,35 @@ function withOneDown(): Transport {
 const linesOf = (path: string) => readFileSync(path, 'utf8').trim().split('\n').length;
 
 describe('the engine on this machine', () => {
+  it('a plan that was made before all was known is finished by a further job; another one has failed', async () => {
+    const [from, to, other] = ['from', 'to', 'other'].map((name) => join(folder, name)) as [
+      string,
+      string,
+      string,
+    ];
+    writeFileSync(from, 'old');
+    const tasks = (path: string, provisional: boolean) => [
+      task('change it', { argv: ['sh', '-c', `printf new > ${from}`] }),
+      task(
+        'copy it',
+        { argv: ['true'] },
+        { kind: 'copy', input: { desired: { from, to: path, provisional }, assets: {} } },
+      ),
+    ];
+    const { host } = await run('apply', tasks(to, true));
+    expect(host.error).toBe(null);
+    expect(readFileSync(to, 'utf8')).toBe('new');
+    // What is told is of the host as it is now.
+    expect(host.tasks[1]).toMatchObject({
+      status: 'changed',
+      notes: ['it is new'],
+      guestVisible: { text: 'new' },
+    });
+    writeFileSync(from, 'old');
+    const strict = await run('apply', tasks(other, false));
+    expect(strict.host.error).toMatchObject({ code: 'E_VERIFY' });
+  });
+
   it('plans, applies as a detached job, verifies, and has nothing to do then', async () => {
     const made = join(folder, 'made');
     const tasks = [task('make it', { argv: ['touch', made], creates: made })];

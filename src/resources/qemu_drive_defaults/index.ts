@@ -5,11 +5,11 @@ import { type QemuDriveDefaults, qemuDriveDefaultsSchema } from './schema.ts';
 import { qemuSteps } from './steps.ts';
 import { qemuClaims, qemuExample, qemuHabits } from './words.ts';
 
-/** Defaults for the disks of guests, where QEMU is started directly. */
+/** One profile for the disks of guests, for QEMU that is started directly, by libvirt, or by a manager. */
 export const qemuDriveDefaults = defineKind<QemuDriveDefaults, QemuState>({
   kind: 'qemu_drive_defaults',
   summary:
-    "Defaults for guests' disks in QEMU's own configuration, and a ready fragment a data path, read back as QEMU sees them",
+    "One profile for guests' disks, written into what composes QEMU's command line there, and read back as QEMU sees it",
   schema: qemuDriveDefaultsSchema,
   example: qemuExample,
   habits: qemuHabits,

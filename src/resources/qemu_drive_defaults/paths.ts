@@ -4,6 +4,8 @@ export const CONF = '/etc/qemu/qemu.conf';
 export const FRAGMENTS = '/etc/blkfleet/qemu';
 /** The fragment of the chosen data path: a link beside the others. */
 export const CHOSEN = `${FRAGMENTS}/disk.conf`;
+/** The fragments of declared disks. */
+export const DISKS = `${FRAGMENTS}/disks`;
 /** What blkfleet keeps for itself, for root only. */
 export const KEPT = '/var/lib/blkfleet/qemu_drive_defaults';
 /** What QEMU saw, with the key of the programs and the file it was read from. */
@@ -11,7 +13,19 @@ export const SEEN = `${KEPT}/seen`;
 /** Folders that blkfleet made, one a line. */
 export const MADE = `${KEPT}/made`;
 
+/** The definitions of libvirt's domains as they were before blkfleet changed them, UUID.xml, and the driver's URI. */
+export const KEPT_DOMAINS = `${KEPT}/libvirt`;
+export const KEPT_URI = `${KEPT_DOMAINS}/uri`;
+/** What AppArmor allows a domain's QEMU beside libvirt's own rules. */
+export const APPARMOR = '/etc/apparmor.d/local/abstractions/libvirt-qemu';
+export const APPARMOR_RULES = '/etc/apparmor.d/abstractions/libvirt-qemu';
+
 export const dataPaths = ['virtio-blk', 'vhost-user-blk', 'vhost-blk'] as const;
 export type DataPath = (typeof dataPaths)[number];
 
 export const fragmentPath = (path: DataPath) => `${FRAGMENTS}/${path}.conf`;
+export const diskPath = (name: string) => `${DISKS}/${name}.conf`;
+
+/** The configuration of the bridge's units vhost-blk@NAME, and where they listen. */
+export const SERVED = '/etc/blkfleet/disks.d';
+export const socketOf = (name: string) => `/run/vhost-blk/${name}.sock`;

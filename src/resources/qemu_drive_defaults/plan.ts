@@ -1,17 +1,15 @@
 import { createHash } from 'node:crypto';
+import { versionInRange } from '../../facts/kernel-release.ts';
 import { lineDiff } from '../../lib/line-diff.ts';
 import { printable } from '../../lib/terminal.ts';
 import type { Change, Input, ResourcePlan } from '../kind.ts';
-import { CHOSEN, CONF, type DataPath, dataPaths, FRAGMENTS, fragmentPath, KEPT } from './paths.ts';
+import { chooseDiskPath, choosePath, commandLine, traitsOf } from './data-path.ts';
+import { chosenTarget, ownTexts } from './files.ts';
+import { domainValues, type LibvirtPlan, planLibvirt } from './libvirt/plan.ts';
+import { type ManagersPlan, planManagers } from './managers/plan.ts';
+import { CHOSEN, CONF, FRAGMENTS, KEPT, SERVED } from './paths.ts';
 import type { FileAnswer, QemuState } from './probe.ts';
-import {
-  chosenPath,
-  declaredValues,
-  everyHasVhostBlk,
-  fragments,
-  properties,
-  sectionText,
-} from './profile.ts';
+import { declaredValues, everyHasVhostBlk, properties, sectionText } from './profile.ts';
 import { TRIAL_VCPUS } from './readback.ts';
 import type { QemuDriveDefaults } from './schema.ts';
 import { foreignLines, type SplitConf, splitConf, withoutSection, withSection } from './section.ts';
@@ -19,8 +17,19 @@ import { foreignLines, type SplitConf, splitConf, withoutSection, withSection } 
 /** The files as they shall be: text, latin1; null where one shall not exist. */
 export interface Wanted {
   conf: string | null;
-  fragments: Record<DataPath, string | null>;
-  chosen: DataPath | null;
+  /** blkfleet's own files by path */
+  files: ReadonlyMap<string, string | null>;
+  /** what disk.conf points to */
+  chosen: string | null;
+}
+
+/** All that differs on a host, layer by layer. */
+export interface Layers {
+  wanted: Wanted;
+  /** of QEMU's own files */
+  direct: Change[];
+  libvirt: LibvirtPlan;
+  managers: ManagersPlan;
 }
 
 /** What differs between the profile and the host's files, and between the profile and what QEMU sees. */
@@ -30,41 +39,78 @@ export function planQemu(input: Input<QemuDriveDefaults>, current: QemuState): R
     return { status: 'ok', reason: 'no QEMU is on this host, and absent_ok is declared' };
   const problem = fileProblem(current);
   if (problem) return problem;
-  const split = splitConf(confText(current)) as SplitConf;
-  const changes = fileChanges(current, wantedFiles(desired, current));
+  const { direct, libvirt, managers } = layersOf(desired, current);
+  if (libvirt.blocked) return blocked(libvirt.blocked.message, libvirt.blocked.hint);
+  const changes = [...direct, ...libvirt.changes, ...managers.changes];
   if (desired.state === 'absent') {
     if (current.kept) changes.push(removal(KEPT, 'what blkfleet keeps for itself'));
-    if (changes.length === 0) return { status: 'ok', reason: 'no default of blkfleet is set' };
-    return { status: 'change', changes };
+    const warnings = [...libvirt.warnings, ...managers.warnings];
+    if (changes.length === 0) return { status: 'ok', reason: 'no default of blkfleet is set', warnings };
+    return { status: 'change', changes, warnings };
   }
-  const unfit = qemuProblem(desired, current, changes.length === 0);
+  const unfit = qemuProblem(desired, current, direct.length === 0);
   if (unfit) return unfit;
-  const warnings = warningsOf(current, split);
+  const warnings = [...warningsOf(desired, current), ...libvirt.warnings, ...managers.warnings];
   const effective = effectiveChanges(desired, current);
-  if (changes.length === 0 && effective.length === 0)
-    return { status: 'ok', reason: reasonText(desired, current), warnings };
   // The files say it, they were read by this QEMU, and nothing of ours could make it see more.
-  if (!changes.some(({ path }) => path === CONF) && effective.length > 0)
+  if (!direct.some(({ path }) => path === CONF) && effective.length > 0)
     return blocked(
       `QEMU does not see what ${CONF} says: ${effective.map((c) => `${c.path} is ${c.from}, not ${c.to}`).join('; ')}`,
-      'this QEMU was built to read another file, or a later group of that file says otherwise; see docs/qemu_drive_defaults.md',
+      'this QEMU was built to read another file, or a later group of that file says otherwise; see docs/qemu.md',
     );
-  return { status: 'change', changes: [...changes, ...effective], warnings };
+  if (libvirt.problems.length > 0)
+    return blocked(
+      `libvirt makes another command line than the definition says: ${printable(libvirt.problems.slice(0, 8).join('; '))}`,
+      'this libvirt or QEMU does not know the value; see virsh domxml-to-native qemu-argv --domain NAME',
+    );
+  const all = [...changes, ...effective];
+  const visible = guestVisible(desired, current);
+  if (all.length > 0) {
+    const provisional = isProvisional(desired, current);
+    return {
+      status: 'change',
+      changes: all,
+      warnings,
+      guestVisible: visible,
+      ...(provisional ? { provisional } : {}),
+    };
+  }
+  return {
+    status: 'ok',
+    reason: reasonText(desired, current),
+    warnings,
+    notes: commandLines(desired, current),
+    guestVisible: visible,
+  };
+}
+
+/** Tasks before this one may yet install QEMU, the module or the bridge, by which other texts are right. */
+function isProvisional(desired: QemuDriveDefaults, { offers }: QemuState): boolean {
+  const { unit, device, served } = offers.bridge;
+  const auto = [desired, ...desired.disks].some(({ data_path = desired.data_path }) => data_path === 'auto');
+  return offers.seen.length === 0 || (auto && !(unit && device && served.length > 0));
+}
+
+/** What is to be done in each layer. */
+export function layersOf(desired: QemuDriveDefaults, current: QemuState): Layers {
+  const wanted = wantedFiles(desired, current);
+  return {
+    wanted,
+    direct: fileChanges(current, wanted),
+    libvirt: planLibvirt(desired, current.libvirt, current.offers),
+    managers: planManagers(desired, current.managers),
+  };
 }
 
 /** The files for this declaration on this host. */
 export function wantedFiles(desired: QemuDriveDefaults, current: QemuState): Wanted {
   const split = splitConf(confText(current)) as SplitConf;
-  if (desired.state === 'absent') {
-    const none = { 'virtio-blk': null, 'vhost-user-blk': null, 'vhost-blk': null };
-    const conf = split.section === null ? confText(current) : withoutSection(split);
-    return { conf, fragments: none, chosen: null };
-  }
-  return {
-    conf: withSection(split, sectionText(desired, current.seen)),
-    fragments: fragments(desired, current.seen),
-    chosen: chosenPath(desired, current.seen).path,
-  };
+  const files = ownTexts(desired, current.offers);
+  for (const path of current.leftDisks) files.set(path, null);
+  const chosen = chosenTarget(desired, current.offers);
+  if (desired.state === 'present')
+    return { conf: withSection(split, sectionText(desired, current.offers.seen)), files, chosen };
+  return { conf: split.section === null ? confText(current) : withoutSection(split), files, chosen };
 }
 
 /** The text of qemu.conf; null where there is none. */
@@ -81,11 +127,8 @@ function fileProblem(current: QemuState): ResourcePlan | undefined {
       `${CONF} is no regular file that can be read`,
       'a link is not followed; put a file in its place',
     );
-  for (const path of dataPaths) {
-    const { is } = current.fragments[path];
-    if (is === 'other' || is === 'big')
-      return blocked(`${fragmentPath(path)} is not a file of blkfleet`, 'move it away');
-  }
+  for (const [path, { is }] of current.files)
+    if (is === 'other' || is === 'big') return blocked(`${path} is not a file of blkfleet`, 'move it away');
   if (current.chosen === '') return blocked(`${CHOSEN} is not the link of blkfleet`, 'move it away');
   const split = splitConf(confText(current));
   if ('problem' in split)
@@ -104,19 +147,25 @@ function qemuProblem(
 ): ResourcePlan | undefined {
   if (current.notSeen === 'unknown')
     return blocked('QEMU on this architecture is not known', 'leave the host out with when:');
-  const broken = current.seen.find((qemu) => qemu.error !== undefined);
+  const { seen } = current.offers;
+  const stranger = seen.find(
+    (qemu) =>
+      qemu.unknown !== undefined ||
+      (qemu.error === undefined && !versionInRange(qemu.version, desired.qemu_versions)),
+  );
+  if (stranger)
+    return blocked(
+      `${stranger.path} is no QEMU that is known: ${stranger.unknown ?? `it says that it is ${stranger.version}, and ${desired.qemu_versions} is accepted`}`,
+      'nothing is written for a QEMU whose answers may mean something else; name another one in binaries, or widen qemu_versions once you have tried it',
+    );
+  const broken = seen.find((qemu) => qemu.error !== undefined);
   const ours = splitConf(confText(current)) as SplitConf;
   if (broken && (settled || ours.section === null))
     return blocked(
       `${broken.path} does not start: ${printable(broken.error!)}`,
       `try ${broken.path} -M none -S by hand, and mend ${CONF}`,
     );
-  if (
-    desired.data_path === 'vhost-blk' &&
-    current.seen.length > 0 &&
-    !broken &&
-    !everyHasVhostBlk(current.seen)
-  )
+  if (desired.data_path === 'vhost-blk' && seen.length > 0 && !broken && !everyHasVhostBlk(seen))
     return blocked(
       `data_path is vhost-blk, and ${withoutVhostBlk(current)} has no vhost-blk-pci`,
       'only patched builds of QEMU have it; declare data_path: auto, or name such a build in binaries',
@@ -124,7 +173,7 @@ function qemuProblem(
   return undefined;
 }
 
-function withoutVhostBlk({ seen }: QemuState): string {
+function withoutVhostBlk({ offers: { seen } }: QemuState): string {
   return seen
     .filter((qemu) => qemu.vhostBlk === null)
     .map((qemu) => `${qemu.path} (${qemu.version})`)
@@ -135,10 +184,11 @@ function fileChanges(current: QemuState, wanted: Wanted): Change[] {
   const changes: Change[] = [];
   const texts: [string, FileAnswer, string | null][] = [
     [CONF, current.conf, wanted.conf],
-    ...dataPaths.map((path): [string, FileAnswer, string | null] => [
-      fragmentPath(path),
-      current.fragments[path],
-      wanted.fragments[path],
+    ...[...wanted.files].map(([path, text]): [string, FileAnswer, string | null] => [
+      path,
+      // One that is not declared any more is told by its name alone.
+      current.files.get(path) ?? { is: 'file', text: '' },
+      text,
     ]),
   ];
   for (const [path, answer, to] of texts) {
@@ -153,7 +203,7 @@ function fileChanges(current: QemuState, wanted: Wanted): Change[] {
       ...(diff ? { diff } : {}),
     });
   }
-  const to = wanted.chosen === null ? null : `${wanted.chosen}.conf`;
+  const to = wanted.chosen;
   if (current.chosen !== to)
     changes.push({
       path: CHOSEN,
@@ -172,7 +222,7 @@ function contentName(text: string): string {
 /** Values that a QEMU sees and that are not those declared, named `PROGRAM DRIVER.PROPERTY`. */
 function effectiveChanges(desired: QemuDriveDefaults, current: QemuState): Change[] {
   const declared = declaredValues(desired);
-  return current.seen.flatMap((qemu) =>
+  return current.offers.seen.flatMap((qemu) =>
     qemu.error !== undefined
       ? []
       : properties.flatMap((property): Change[] => {
@@ -197,19 +247,21 @@ function shown(property: string, value: string): string {
   return property === 'num-queues' && value === String(TRIAL_VCPUS) ? 'vcpus' : value;
 }
 
-function warningsOf(current: QemuState, split: SplitConf): string[] {
+function warningsOf(desired: QemuDriveDefaults, current: QemuState): string[] {
   const warnings: string[] = [];
+  const { seen } = current.offers;
+  const split = splitConf(confText(current)) as SplitConf;
   if (current.binaries.length === 0)
     warnings.push('no QEMU is on this host yet: a task before this one has to install it');
-  if (current.libvirt)
+  if (current.libvirtd && !desired.libvirt)
     warnings.push(
-      `no effect on libvirt domains: libvirt starts QEMU with -no-user-config, which leaves ${CONF} out; set <driver cache io discard queues> in each domain`,
+      `no effect on libvirt domains: libvirt starts QEMU with -no-user-config, which leaves ${CONF} out; declare libvirt: with the domains that shall follow the profile`,
     );
   if (current.notSeen === 'unsafe')
     warnings.push(
       `not read back: ${CONF} holds groups other than [global], which a trial could not start without touching what they name`,
     );
-  if (everyHasVhostBlk(current.seen))
+  if (everyHasVhostBlk(seen))
     warnings.push(
       'the defaults of vhost-blk-pci are known to be properties of it, but not read back: such a disk can not be made without a block device and /dev/vhost-blk',
     );
@@ -218,13 +270,44 @@ function warningsOf(current: QemuState, split: SplitConf): string[] {
     warnings.push(
       `${CONF} names virtio-blk or vhost-blk in line ${lines.join(', ')} too, outside blkfleet's lines; of two defaults the later one counts`,
     );
+  for (const disk of desired.disks) {
+    const { path } = chooseDiskPath(desired, disk, current.offers);
+    const served = current.offers.bridge.served.find(({ name }) => name === disk.name);
+    if (path === 'vhost-user-blk' && served?.source !== disk.source)
+      warnings.push(
+        `disk ${disk.name}: ${SERVED}/${disk.name}.conf does not say disk = ${disk.source}; the unit vhost-blk@${disk.name} has to serve it before a guest starts`,
+      );
+  }
   return warnings;
 }
 
 function reasonText(desired: QemuDriveDefaults, current: QemuState): string {
-  const { path, reason } = chosenPath(desired, current.seen);
-  const versions = current.seen.map((qemu) => `${qemu.path} ${qemu.version}`).join(', ');
+  const { path, reason } = choosePath(desired.data_path, current.offers);
+  const versions = current.offers.seen.map((qemu) => `${qemu.path} ${qemu.version}`).join(', ');
   return `${versions === '' ? 'the files are as declared' : `${versions} sees them`}; cache, aio and detect-zeroes have no default in QEMU: they stand in ${FRAGMENTS}; data path ${path} (${reason})`;
+}
+
+/** A command line a declared disk, to be typed as it stands. */
+function commandLines(desired: QemuDriveDefaults, { offers }: QemuState): string[] {
+  const traits = traitsOf(offers);
+  const program = offers.seen[0]?.path ?? 'qemu-system-x86_64';
+  return desired.disks.map((disk) => {
+    const { path, reason } = chooseDiskPath(desired, disk, offers);
+    return `disk ${disk.name} by ${path} (${reason}); a guest from it:\n${commandLine(program, disk.name, path, desired, traits)}`;
+  });
+}
+
+/** What guests see of their disks here: a guest can migrate only between hosts where it is the same. */
+function guestVisible(desired: QemuDriveDefaults, current: QemuState): Record<string, string> {
+  const { path } = choosePath(desired.data_path, current.offers);
+  const values: Record<string, string> = { 'data path of directly started guests': path };
+  for (const property of properties) {
+    const seen = current.offers.seen.map(({ values: all }) => shown(property, all[property] ?? 'unset'));
+    if (seen.length > 0) values[`virtio-blk-pci ${property}`] = [...new Set(seen)].join(' and ');
+  }
+  for (const domain of current.libvirt.domains)
+    if (current.libvirt.chosen.has(domain.uuid)) Object.assign(values, domainValues(domain));
+  return values;
 }
 
 function removal(path: string, what: string): Change {

@@ -10,8 +10,16 @@ export interface SeenQemu {
   values: Partial<Record<Property, string>>;
   /** the properties of vhost-blk-pci, null where QEMU has no such device */
   vhostBlk: string[] | null;
+  /** it has vhost-user-blk-pci */
+  vhostUser: boolean;
+  /** virtqueues of virtio-blk-pci can be spread over iothreads */
+  mapping: boolean;
+  /** a socket's reconnect is said in milliseconds */
+  reconnectMs: boolean;
   /** what it said instead of an answer: it does not start */
   error?: string;
+  /** why it is not taken for a QEMU that is known: it starts, and an answer is missing or makes no sense */
+  unknown?: string;
 }
 
 interface Reply {
@@ -25,29 +33,61 @@ const MAX_TEXT = 300;
 
 /**
  * Reads what one QEMU printed: QMP, a JSON document a line, with anything it complained about between.
- * @returns the answers, or `error` where it ended before it answered
+ * @returns the answers; with `error` where it ended before it answered, with `unknown` where an answer is not one of QEMU
  */
 export function parseQmp(path: string, lines: readonly string[]): SeenQemu {
-  const seen: SeenQemu = { path, version: '', values: {}, vhostBlk: null };
+  const seen: SeenQemu = {
+    path,
+    version: '',
+    values: {},
+    vhostBlk: null,
+    vhostUser: false,
+    mapping: false,
+    reconnectMs: false,
+  };
   let complaint = '';
-  let complete = false;
+  const replies = new Map<string, Reply>();
   for (const line of lines) {
     const reply = parseReply(line);
     if (!reply) {
       if (complaint === '' && line.trim() !== '' && !/\bwarning: /.test(line))
         complaint = line.slice(0, MAX_TEXT);
-      continue;
-    }
-    if (reply.QMP) seen.version = versionText(reply.QMP.version?.qemu);
-    if (reply.id === 'bye') complete = true;
-    if (reply.id === 'vhost-blk-pci' && Array.isArray(reply.return)) seen.vhostBlk = names(reply.return);
-    const property = properties.find((name) => reply.id === `virtio-blk-pci.${name}`);
-    const value = valueText(reply.return);
-    if (property && value !== undefined) seen.values[property] = value;
+    } else if (reply.QMP) seen.version = versionText(reply.QMP.version?.qemu);
+    else if (typeof reply.id === 'string' && !replies.has(reply.id)) replies.set(reply.id, reply);
   }
-  if (!complete || seen.version === '' || Object.keys(seen.values).length === 0)
+  if (!replies.has('bye')) {
     seen.error = complaint || 'it ended without an answer';
+    return seen;
+  }
+  const problem = readReplies(seen, replies);
+  if (problem !== undefined) seen.unknown = problem;
   return seen;
+}
+
+/** Fills in what was answered. @returns what is missing or makes no sense */
+function readReplies(seen: SeenQemu, replies: ReadonlyMap<string, Reply>): string | undefined {
+  if (seen.version === '') return 'it does not tell its version';
+  for (const property of properties) {
+    const reply = replies.get(`virtio-blk-pci.${property}`);
+    const value = valueText(property, reply?.return);
+    if (value === undefined) return `its answer about virtio-blk-pci.${property} is not understood`;
+    seen.values[property] = value;
+  }
+  const patched = replies.get('vhost-blk-pci');
+  if (Array.isArray(patched?.return)) seen.vhostBlk = names(patched.return);
+  else if (patched?.error?.class !== 'DeviceNotFound')
+    return 'its answer about vhost-blk-pci is not understood';
+  const user = replies.get('vhost-user-blk-pci')?.return;
+  if (!Array.isArray(user)) return 'its answer about vhost-user-blk-pci is not understood';
+  seen.vhostUser = names(user).includes('vhost-user-blk-pci');
+  const mapping = replies.get('iothread-vq-mapping');
+  if (!mapping || (mapping.return === undefined && mapping.error?.class !== 'GenericError'))
+    return 'its answer about iothread-vq-mapping is not understood';
+  seen.mapping = mapping.return !== undefined;
+  const options = (replies.get('chardev')?.return as { parameters?: unknown }[] | undefined)?.[0]?.parameters;
+  if (!Array.isArray(options)) return 'its answer about -chardev is not understood';
+  seen.reconnectMs = names(options).includes('reconnect-ms');
+  return undefined;
 }
 
 function parseReply(line: string): Reply | null {
@@ -64,15 +104,25 @@ function versionText(version: Record<string, unknown> | undefined): string {
   return parts.every((part) => Number.isInteger(part)) ? parts.join('.') : '';
 }
 
-function valueText(value: unknown): string | undefined {
-  if (typeof value === 'boolean') return value ? 'on' : 'off';
-  if (typeof value === 'number') return String(value);
-  return typeof value === 'string' ? value.slice(0, 64) : undefined;
+/** A value as QEMU's text; undefined where it is not one that this property can have. */
+function valueText(property: Property, value: unknown): string | undefined {
+  switch (property) {
+    case 'num-queues':
+    case 'queue-size':
+      return Number.isInteger(value) && (value as number) > 0 && (value as number) <= 65_535
+        ? String(value)
+        : undefined;
+    case 'discard':
+      return typeof value === 'boolean' ? (value ? 'on' : 'off') : undefined;
+    case 'write-cache':
+      return value === 'on' || value === 'off' || value === 'auto' ? value : undefined;
+  }
 }
 
 function names(list: readonly unknown[]): string[] {
   return list
     .slice(0, 1000)
     .map((entry) => (entry as { name?: unknown } | null)?.name)
-    .filter((name): name is string => typeof name === 'string');
+    .filter((name): name is string => typeof name === 'string')
+    .map((name) => name.slice(0, 64));
 }

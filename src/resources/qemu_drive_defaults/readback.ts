@@ -13,7 +13,7 @@ export const MAX_CONF = 65_536;
 
 const command = (execute: string, id: string, more = '') => `{"execute":"${execute}","id":"${id}"${more}}`;
 
-/** What is asked of a QEMU: the values of a disk that was given none, and whether it has vhost-blk-pci. */
+/** What is asked of a QEMU: the values of a disk that was given none, which devices it has, and what these can. */
 const questions = [
   command('qmp_capabilities', 'hello'),
   ...properties.map((property) =>
@@ -24,6 +24,13 @@ const questions = [
     ),
   ),
   command('device-list-properties', 'vhost-blk-pci', ',"arguments":{"typename":"vhost-blk-pci"}'),
+  command('qom-list-types', 'vhost-user-blk-pci', ',"arguments":{"implements":"vhost-user-blk-pci"}'),
+  command(
+    'qom-get',
+    'iothread-vq-mapping',
+    ',"arguments":{"path":"/machine/peripheral/bf","property":"iothread-vq-mapping"}',
+  ),
+  command('query-command-line-options', 'chardev', ',"arguments":{"option":"chardev"}'),
   command('quit', 'bye'),
 ];
 

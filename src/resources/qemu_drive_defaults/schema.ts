@@ -1,4 +1,8 @@
 import { z } from 'zod';
+import { rangeProblem } from '../../facts/kernel-release.ts';
+
+/** QEMUs that this was tried with: from Debian 11's to the newest. */
+const KNOWN_QEMUS = '>=5.2 <12';
 
 /** Property `num-queues` of virtio-blk-pci that means a queue a vCPU (VIRTIO_BLK_AUTO_NUM_QUEUES). */
 export const AUTO_QUEUES = 65_535;
@@ -7,6 +11,46 @@ const binary = z
   .string()
   .regex(/^(?:\/[A-Za-z0-9_+.-]+)+$/, 'must be an absolute path of letters, digits and _ + . -')
   .refine((path) => !path.split('/').includes('..'), "must be written plainly, without '..'");
+
+// They stand in double quotes in a file that knows no escape, and in a command line.
+const source = z
+  .string()
+  .max(512)
+  .regex(/^\/[A-Za-z0-9_+.@:=-][A-Za-z0-9_+.@:=/-]*$/, 'must be an absolute path without spaces and quotes')
+  .refine((path) => !path.split('/').includes('..'), "must be written plainly, without '..'");
+
+const dataPath = z.enum(['auto', 'virtio-blk', 'vhost-user-blk', 'vhost-blk']);
+
+const disk = z.strictObject({
+  name: z
+    .string()
+    .regex(/^[A-Za-z][A-Za-z0-9_-]{0,31}$/, 'must begin with a letter, and hold letters, digits, _ and -')
+    .describe('Names its files, its id in QEMU, and the unit vhost-blk@NAME that serves it.'),
+  source: source.describe('The block device, or a raw image.'),
+  data_path: dataPath.optional().describe('Of this disk alone; else as for all.'),
+});
+
+const pattern = z
+  .string()
+  .regex(
+    /^[A-Za-z0-9_.*?-][A-Za-z0-9_.*?@:+ -]{0,127}$/,
+    'must be a name, with * and ? for any text and character',
+  );
+
+const libvirt = z.strictObject({
+  uri: z
+    .string()
+    .regex(/^[a-z][a-z0-9+]*:\/\/\/[A-Za-z0-9/?=_.-]*$/, 'must be a local URI such as qemu:///system')
+    .default('qemu:///system')
+    .describe('The libvirt driver.'),
+  domains: z
+    .array(pattern)
+    .min(1)
+    .max(64)
+    .describe(
+      'Names of domains, with * and ?, whose persistent definition follows the profile. A guest that runs is never touched: it has effect from its next start.',
+    ),
+});
 
 export const qemuDriveDefaultsSchema = z
   .strictObject({
@@ -51,12 +95,45 @@ export const qemuDriveDefaultsSchema = z
       .enum(['off', 'on', 'unmap'])
       .default('off')
       .describe('Whether QEMU looks for writes of zeroes; stands in the fragment of virtio-blk.'),
-    data_path: z
-      .enum(['auto', 'virtio-blk', 'vhost-user-blk', 'vhost-blk'])
+    data_path: dataPath
       .default('auto')
       .describe(
-        'What /etc/blkfleet/qemu/disk.conf points to. auto: vhost-blk where every QEMU found has it, else virtio-blk.',
+        'How disks reach the host. auto: vhost-blk where every QEMU found has it, else vhost-user-blk where the bridge of vhost_blk (the unit vhost-blk@) is installed and the module loaded, for a libvirt domain only where it serves that disk, else virtio-blk.',
       ),
+    iothreads: z
+      .int()
+      .min(1)
+      .max(16)
+      .default(2)
+      .describe(
+        'Threads of a virtio-blk disk: its virtqueues are spread over them where QEMU has iothread-vq-mapping (9.0), else one serves it.',
+      ),
+    disks: z
+      .array(disk)
+      .max(256)
+      .default([])
+      .describe(
+        'Disks for guests that are started directly, each a map of name, source, and data_path where it is not that of all: each gets a fragment for -readconfig, and its command line is told.',
+      ),
+    libvirt: libvirt
+      .optional()
+      .describe(
+        "The policy for libvirt's domains, a map of domains (names, with * and ?) and uri (qemu:///system). Without it they are left as they are.",
+      ),
+    managers: z
+      .enum(['set', 'leave'])
+      .default('set')
+      .describe(
+        'set: where OpenNebula, Nova or Ganeti composes the command line, the profile is written into its own keys.',
+      ),
+    qemu_versions: z
+      .string()
+      .superRefine((range, context) => {
+        const problem = rangeProblem(range);
+        if (problem) context.addIssue({ code: 'custom', message: problem });
+      })
+      .default(KNOWN_QEMUS)
+      .describe('Versions of QEMU that are accepted; another is refused, as what it does is not known.'),
     binaries: z
       .array(binary)
       .min(1)
@@ -77,6 +154,9 @@ export const qemuDriveDefaultsSchema = z
       issue('aio', `native needs cache none or directsync, not ${profile.cache}`);
     if (profile.detect_zeroes === 'unmap' && profile.discard !== 'unmap')
       issue('detect_zeroes', 'unmap needs discard: unmap');
+    const names = profile.disks.map(({ name }) => name);
+    const twice = names.find((name, index) => names.indexOf(name) !== index);
+    if (twice !== undefined) issue('disks', `${twice} is there twice`);
   });
 
 export type QemuDriveDefaults = z.output<typeof qemuDriveDefaultsSchema>;

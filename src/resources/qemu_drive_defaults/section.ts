@@ -1,5 +1,5 @@
 /**
- * Our lines in qemu.conf. The file belongs to the operator: all other bytes stay as they are. Text is latin1, a
+ * Our lines in a file whose comments begin with #, as qemu.conf. The file belongs to the operator: all other bytes stay as they are. Text is latin1, a
  * character a byte.
  */
 const BEGIN = '# BEGIN blkfleet qemu_drive_defaults';
@@ -48,11 +48,15 @@ function indexesOf(lines: readonly string[], mark: string): number[] {
 }
 
 /**
- * The file with our section. It stays where it is, unless lines after it could undo it: of two defaults the later one
- * counts, so it moves to the end then.
+ * The file with our section. It stays where it is, unless `mayMove` and lines after it could undo it: of two defaults
+ * the later one counts, so it moves to the end then.
  */
-export function withSection({ before, section, after, made }: SplitConf, lines: string): string {
-  const move = section === null || overrides(after);
+export function withSection(
+  { before, section, after, made }: SplitConf,
+  lines: string,
+  { mayMove = true } = {},
+): string {
+  const move = section === null || (mayMove && overrides(after));
   const above = move ? before + after : before;
   const newline = above !== '' && !above.endsWith('\n');
   const marks = `${made ? MADE : ''}${newline ? NEWLINE : ''}`;

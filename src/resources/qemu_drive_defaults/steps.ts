@@ -1,18 +1,30 @@
 import { createHash } from 'node:crypto';
 import { shellQuote } from '../../lib/shell.ts';
 import type { Input, Payload, Step } from '../kind.ts';
-import { CHOSEN, CONF, dataPaths, FRAGMENTS, fragmentPath, KEPT, MADE } from './paths.ts';
-import { confText, type Wanted, wantedFiles } from './plan.ts';
+import { libvirtSteps } from './libvirt/steps.ts';
+import { managersSteps } from './managers/steps.ts';
+import { CHOSEN, CONF, DISKS, FRAGMENTS, fragmentPath, KEPT, MADE } from './paths.ts';
+import { confText, layersOf, type Wanted } from './plan.ts';
 import type { QemuState } from './probe.ts';
 import { BLANK_DISK, keepSeen, readBackFunctions } from './readback.ts';
 import type { QemuDriveDefaults } from './schema.ts';
 
-/** One step: tries the new files with each QEMU, puts them in their places, and keeps what QEMU sees then. */
+/**
+ * Managers, libvirt, then QEMU's own files: these are tried with each QEMU, put in their places, and what QEMU sees then is
+ * kept. The last step of `absent` forgets all, so it comes after those that need what is kept.
+ */
 export function qemuSteps({ desired }: Input<QemuDriveDefaults>, current: QemuState): Step[] {
-  const wanted = wantedFiles(desired, current);
+  const { wanted, direct, libvirt, managers } = layersOf(desired, current);
+  const present = desired.state === 'present';
+  const steps = [
+    ...managersSteps(current.managers, managers, present),
+    ...libvirtSteps(desired, current.libvirt, libvirt),
+  ];
+  if (direct.length === 0 && (present || !current.kept)) return steps;
   const guard = guardScript(confText(current), wanted.conf);
-  if (desired.state === 'absent')
+  if (!present)
     return [
+      ...steps,
       {
         title: "remove QEMU's drive defaults",
         guard,
@@ -20,13 +32,13 @@ export function qemuSteps({ desired }: Input<QemuDriveDefaults>, current: QemuSt
         payloads: payloadsOf([wanted.conf]),
       },
     ];
-  const texts = dataPaths.map((path) => wanted.fragments[path]);
   return [
+    ...steps,
     {
       title: "write QEMU's drive defaults",
       guard,
       script: readBackFunctions(desired) + functions + writeScript(wanted),
-      payloads: payloadsOf([wanted.conf, ...texts]),
+      payloads: payloadsOf([wanted.conf, ...wanted.files.values()]),
     },
   ];
 }
@@ -75,13 +87,12 @@ qemu_drive_defaults_put() {
 }
 `;
 
-function writeScript({ conf, fragments, chosen }: Wanted): string {
+function writeScript({ conf, files, chosen }: Wanted): string {
   const confHash = sha256(conf!);
-  const texts = dataPaths.flatMap((path) =>
-    fragments[path] === null
-      ? [`rm -f -- ${fragmentPath(path)}\n`]
-      : [`qemu_drive_defaults_put ${sha256(fragments[path])} ${fragmentPath(path)}\n`],
+  const texts = [...files].map(([path, text]) =>
+    text === null ? `rm -f -- ${path}\n` : `qemu_drive_defaults_put ${sha256(text)} ${path}\n`,
   );
+  const trial = files.get(fragmentPath('virtio-blk')) ?? null;
   return `qemu_drive_defaults_find
 [ -n "$qemu_drive_defaults_bins" ] || qemu_drive_defaults_die 'no QEMU is on this host: install it (qemu-system-x86), leave the host out with when:, or declare absent_ok: true'
 [ -n "$qemu_drive_defaults_machine" ] || qemu_drive_defaults_die "QEMU on $qemu_drive_defaults_arch is not known"
@@ -104,8 +115,8 @@ if qemu_drive_defaults_plain "$BF_PAYLOAD/${confHash}"; then
     }
   done
 fi
-${fragments['virtio-blk'] === null ? '' : tryFragment(sha256(fragments['virtio-blk']))}for qemu_drive_defaults_d in ${CONF.slice(0, CONF.lastIndexOf('/'))} ${FRAGMENTS}; do qemu_drive_defaults_folder "$qemu_drive_defaults_d"; done
-${texts.join('')}ln -s -f -n -- ${chosen}.conf ${CHOSEN}.blkfleet-new
+${trial === null ? '' : tryFragment(sha256(trial))}for qemu_drive_defaults_d in ${CONF.slice(0, CONF.lastIndexOf('/'))} ${FRAGMENTS}${[...files.keys()].some((path) => path.startsWith(`${DISKS}/`)) ? ` ${DISKS}` : ''}; do qemu_drive_defaults_folder "$qemu_drive_defaults_d"; done
+${texts.join('')}ln -s -f -n -- ${chosen} ${CHOSEN}.blkfleet-new
 mv -T -f -- ${CHOSEN}.blkfleet-new ${CHOSEN}
 qemu_drive_defaults_put ${confHash} ${CONF}
 sync ${FRAGMENTS} ${CONF.slice(0, CONF.lastIndexOf('/'))} 2>/dev/null || :
@@ -128,8 +139,8 @@ done
 `;
 }
 
-function removeScript(from: string | null, { conf }: Wanted): string {
-  const files = [...dataPaths.map(fragmentPath), CHOSEN];
+function removeScript(from: string | null, { conf, files: own }: Wanted): string {
+  const files = [...own.keys(), CHOSEN];
   const change =
     from === conf
       ? ''
@@ -142,7 +153,7 @@ function removeScript(from: string | null, { conf }: Wanted): string {
 if [ -f ${MADE} ]; then
   sort -r ${MADE} | while IFS= read -r qemu_drive_defaults_d; do
     case $qemu_drive_defaults_d in
-      /etc/qemu|/etc/blkfleet|${FRAGMENTS}) if [ -d "$qemu_drive_defaults_d" ]; then rmdir -- "$qemu_drive_defaults_d" 2>/dev/null || :; fi;;
+      /etc/qemu|/etc/blkfleet|${FRAGMENTS}|${DISKS}) if [ -d "$qemu_drive_defaults_d" ]; then rmdir -- "$qemu_drive_defaults_d" 2>/dev/null || :; fi;;
     esac
   done
 fi

@@ -11,6 +11,10 @@ export const qemuExample = `
     cache: none
     aio: native
     discard: unmap
+    disks:
+      - { name: web1, source: /dev/vg/web1 }
+    libvirt:
+      domains: ["web*"]
 `;
 
 export const qemuHabits: Habits = {
@@ -31,7 +35,7 @@ export function qemuClaims({ desired }: Input<QemuDriveDefaults>): readonly Clai
       says: Object.fromEntries(
         Object.entries(said)
           .filter(([, value]) => value !== undefined)
-          .map(([key, value]) => [key, String(value)]),
+          .map(([key, value]) => [key, typeof value === 'string' ? value : JSON.stringify(value)]),
       ),
     },
   ];

@@ -107,6 +107,14 @@ describe('printSummary', () => {
     expect(text).toContain('hint: read make.log');
   });
 
+  it('tells what people can do now, a command line on a line of its own that is never wrapped', () => {
+    const command = `qemu-system-x86_64 ${'-device x '.repeat(30)}-nographic`;
+    const noted = { tasks: [{ ...heldTask, status: 'ok' as const, notes: [`disk web1:\n${command}`] }] };
+    const text = printSummary(run([host('a', noted), host('b', noted)]), { columns: 60 });
+    expect(text).toContain(`disk web1:\n  ${command}\n`);
+    expect(text.match(/disk web1/g)).toHaveLength(1);
+  });
+
   it('says what was held back, once for all hosts', () => {
     const held = { status: 'pending' as const, changes: 1, tasks: [heldTask] };
     const text = printSummary(run([host('a', held), host('b', held)]));
