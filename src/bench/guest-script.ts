@@ -1,3 +1,4 @@
+import { shellQuote } from '../lib/shell.ts';
 import type { BenchPlan } from './host-script.ts';
 
 /** Seconds that parts of a guest's run may take. */
@@ -52,15 +53,12 @@ export function guestFunctions(plan: BenchPlan, limits: GuestLimits): string {
   return `guest_driver() {
   guest_kind=$1
   bf_b driver; echo "$1 $2"; bf_e driver 0
-  [ "$1" != client ] || bench_skip virtio-blk "$3"
+  [ -z "\${3-}" ] || bench_skip virtio-blk "$3"
 }
 guest_choose() {
-  guest_need='needs a guest'
   case ${plan.guest} in
-    no) guest_driver client "no guest was asked for" "needs a guest, and none was asked for"; return;;
-    auto)
-      if [ ! -c /dev/kvm ]; then guest_driver client "this host has no usable KVM: there is no /dev/kvm" "needs a guest, this host has no usable KVM"; return; fi
-      guest_accel=kvm guest_cpu=host guest_limit=${limits.guest};;
+    no) guest_driver client ${shellQuote(plan.noGuest)}; return;;
+    auto) guest_accel=kvm guest_cpu=host guest_limit=${limits.guest};;
     tcg) guest_accel=tcg,thread=multi guest_cpu=max guest_limit=${limits.emulated};;
   esac
   bench_say "making a small guest"

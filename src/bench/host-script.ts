@@ -17,8 +17,10 @@ export interface BenchPlan {
   rounds: number;
   /** `no` also where the host can not run one */
   guest: GuestMode;
-  /** folder of vhost-blk-bench's source; null where no way needs it */
-  benchSource: string | null;
+  /** why there is no guest, where there is none */
+  noGuest: string;
+  /** folder of vhost-blk-bench's source, or why it can not be built */
+  client: { source: string } | { lacks: string };
 }
 
 /** Everything of a run stands in here, in memory, and is gone with it. */
@@ -49,7 +51,7 @@ export function benchDeadline(plan: BenchPlan): number {
 export function benchScript(plan: BenchPlan): string {
   return `(
 umask 077
-bench_work=${WORK} bench_depth=${plan.iodepth} bench_time=${plan.runtimeSeconds}
+bench_work=${WORK} bench_depth=${plan.iodepth} bench_time=${plan.runtimeSeconds} bench_ways=${shellQuote(plan.ways.join(' '))}
 bench_child= bench_helpers=
 bench_say() { bf_b note; echo "$1"; bf_e note 0; }
 bench_fail() { bf_b fail; echo "$1"; bf_e fail "\${2-1}"; exit 1; }
@@ -63,12 +65,12 @@ ${plan.disk === RAMDISK ? `ramdisk_make ${plan.ramdiskMiB}` : openDisk(plan.disk
 read -r bench_v < "/sys/class/block/$disk_name/size"
 bf_b disk; echo "$bench_kind $disk $((bench_v * 512))"; bf_e disk 0
 ${plan.disk === RAMDISK ? fill : ''}guest_choose
-${plan.benchSource === null ? ':' : `[ "$guest_kind" != client ] || client_build ${shellQuote(plan.benchSource)}`}
+[ "$guest_kind" != client ] || ${'source' in plan.client ? `client_build ${shellQuote(plan.client.source)}` : `client_none ${shellQuote(`needs vhost-blk-bench: ${plan.client.lacks}`)}`}
 bench_i=0
 while [ "$bench_i" -lt ${plan.rounds} ]; do
   bench_i=$((bench_i + 1))
   for bench_n in ${plan.vcpus.join(' ')}; do
-    for bench_way in ${plan.ways.join(' ')}; do
+    for bench_way in $bench_ways; do
       case " $bench_out " in *" $bench_way "*) continue;; esac
       bench_say "round $bench_i of ${plan.rounds}, $bench_n vCPU: $bench_way"
       if [ "$bench_way" = host ]; then
@@ -237,8 +239,12 @@ host_measure() {
 client_build() {
   bench_say "building vhost-blk-bench"
   bench_run ${BUILD_SECONDS} build make -s "-j$(nproc)" -C "$1" "O=$bench_work/client" CFLAGS=-O1 && return
-  bench_v="vhost-blk-bench can not be built there: $(tail -n 1 build.err | head -c 300)"
-  for bench_way in vhost-user-blk vhost-blk; do bench_skip "$bench_way" "$bench_v"; done
+  client_none "vhost-blk-bench can not be built there: $(tail -n 1 build.err | head -c 300)"
+}
+client_none() {
+  for bench_way in vhost-user-blk vhost-blk; do
+    case " $bench_ways " in *" $bench_way "*) bench_skip "$bench_way" "$1";; esac
+  done
 }
 client_measure() {
   rm -f client.json

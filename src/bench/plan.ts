@@ -22,10 +22,9 @@ export function planBench(request: BenchRequest, survey: Survey): PlannedBench {
   const warnings: string[] = [];
   const vcpus = vcpuCounts(request, survey.machine.cpus);
   const lacks = (...programs: string[]) => programs.filter((program) => !survey.tools.has(program));
-  // Without QEMU there is no guest; the client needs none.
-  const guest = guestLacks(request, survey, lacks) === null ? request.guest : 'no';
-  const skipped = new Map<BenchWay, string>();
   const noGuest = guestLacks(request, survey, lacks);
+  const guest = noGuest === null ? request.guest : 'no';
+  const skipped = new Map<BenchWay, string>();
   if (noGuest !== null) skipped.set('virtio-blk', `needs a guest, and ${noGuest}`);
   if (lacks('qemu-storage-daemon').length > 0) skipped.set('vhost-user-blk', missing('qemu-storage-daemon'));
   if (survey.vhostBlk === null || !survey.vhostBlkDevice)
@@ -36,7 +35,7 @@ export function planBench(request: BenchRequest, survey: Survey): PlannedBench {
   const toBuild = lacks('make', 'cc');
   const noClient =
     survey.benchSource === null
-      ? "vhost-blk-bench's source is not there: the vhost-blk DKMS package of the loaded module has it in /usr/src"
+      ? "vhost-blk-bench's source is not there: playbooks/site.yaml brings it to /usr/src with the vhost-blk DKMS package"
       : toBuild.length > 0
         ? toBuild.map(missing).join('; ')
         : null;
@@ -47,7 +46,7 @@ export function planBench(request: BenchRequest, survey: Survey): PlannedBench {
     for (const way of ['vhost-user-blk', 'vhost-blk'] as const)
       if (!skipped.has(way)) skipped.set(way, `vhost-blk-bench drives up to ${CLIENT_QUEUES} queues`);
   if (guest !== 'no' && !skipped.has('vhost-blk') && lacks('vhost-user-bridge').length > 0)
-    skipped.set('vhost-blk', missing('vhost-user-bridge'));
+    skipped.set('vhost-blk', `${missing('vhost-user-bridge')}; --guest no measures it without a guest`);
   if (survey.machine.load > 0.5)
     warnings.push(
       `the host was at work when this began (load ${survey.machine.load}): its own work is in every number`,
@@ -65,7 +64,8 @@ export function planBench(request: BenchRequest, survey: Survey): PlannedBench {
       runtimeSeconds: request.runtimeSeconds,
       rounds: request.rounds,
       guest,
-      benchSource: noClient === null ? survey.benchSource : null,
+      noGuest: noGuest ?? '',
+      client: noClient === null ? { source: survey.benchSource! } : { lacks: noClient },
     },
   };
 }

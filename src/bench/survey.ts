@@ -15,7 +15,7 @@ export interface Survey {
   vhostBlk: string | null;
   /** /dev/vhost-blk is there */
   vhostBlkDevice: boolean;
-  /** folder of vhost-blk-bench's source; null where there is none that fits the module */
+  /** folder of vhost-blk-bench's source; null where there is none */
   benchSource: string | null;
   kvm: boolean;
   /** vmlinuz of the running kernel is in /boot */
@@ -64,11 +64,15 @@ done < /proc/cpuinfo
 for bench_k in ${Object.keys(tools).join(' ')}; do
   command -v "$bench_k" >/dev/null 2>&1 && echo "tool $bench_k"
 done
+bench_v=
 if [ -d /sys/module/vhost_blk ]; then
-  bench_v=; read -r bench_v < /sys/module/vhost_blk/version
+  read -r bench_v < /sys/module/vhost_blk/version
   echo "vhost_blk $bench_v"
-  [ -f "/usr/src/vhost-blk-$bench_v/bench/Makefile" ] && echo "source /usr/src/vhost-blk-$bench_v/bench"
 fi 2>/dev/null
+# Of the loaded module where it is there.
+for bench_k in "/usr/src/vhost-blk-$bench_v" /usr/src/vhost-blk-*; do
+  [ -f "$bench_k/bench/Makefile" ] && { echo "source $bench_k/bench"; break; }
+done
 [ -c /dev/vhost-blk ] && echo device
 [ -c /dev/kvm ] && echo kvm
 [ -r "/boot/vmlinuz-$(uname -r)" ] && echo image

@@ -5,6 +5,8 @@ import { printable } from '../lib/terminal.ts';
 export interface BenchTexts {
   facts: readonly string[];
   notes: readonly string[];
+  /** ways without a number, and why */
+  absent: readonly { way: BenchWay; reason: string }[];
   titles: Readonly<Record<BenchWay, string>>;
   rate: (iops: number) => string;
 }
@@ -35,7 +37,7 @@ export function benchHtml(report: BenchReport, texts: BenchTexts): string {
 <h1>${text(title)}</h1>
 <ul class="facts">${texts.facts.map((fact) => `<li>${text(fact)}</li>`).join('')}<li>${text(`measured ${report.run.started} to ${report.run.finished}`)}</li></ul>
 ${report.warnings.map((warning) => `<p class="warning" role="note">${text(warning)}</p>`).join('\n')}
-<ul class="legend">${waysOf(report)
+<ul class="legend">${waysOf(measured(report, texts))
     .map(
       (way) =>
         `<li><svg width="14" height="14" aria-hidden="true"><rect class="${way}" width="14" height="14" rx="2"/></svg>${text(texts.titles[way])}</li>`,
@@ -43,6 +45,7 @@ ${report.warnings.map((warning) => `<p class="warning" role="note">${text(warnin
     .join('')}</ul>
 ${report.request.rw.map((rw) => figure(report, rw, texts)).join('\n')}
 ${table(report, texts)}
+${texts.absent.map(({ way, reason }) => `<p class="warning">${text(`${texts.titles[way]} is not measured: ${reason}`)}</p>`).join('\n')}
 ${texts.notes.map((note) => `<p class="note">${text(note)}</p>`).join('\n')}
 </main>
 </body>
@@ -51,7 +54,7 @@ ${texts.notes.map((note) => `<p class="note">${text(note)}</p>`).join('\n')}
 }
 
 function figure(report: BenchReport, rw: BenchRw, texts: BenchTexts): string {
-  const results = report.results.filter((result) => result.rw === rw);
+  const results = measured(report, texts).filter((result) => result.rw === rw);
   const most = Math.max(1, ...results.map(({ median }) => median ?? 0));
   const room = WIDTH - LABEL - 190;
   const parts: string[] = [];
@@ -87,7 +90,7 @@ function said(result: BenchResult, texts: BenchTexts): string {
 
 function table(report: BenchReport, texts: BenchTexts): string {
   const cell = (value: string) => `<td class="number">${text(value)}</td>`;
-  const rows = report.results.map((result) => {
+  const rows = measured(report, texts).map((result) => {
     const start = `<tr><th scope="row">${result.rw}</th><td class="number">${result.vcpus}</td><td>${text(texts.titles[result.way])}</td>`;
     if (result.median === null)
       return `${start}<td colspan="4">${text(`${result.outcome}: ${result.reason ?? ''}`)}</td></tr>`;
@@ -110,8 +113,12 @@ ${rows.join('\n')}
 </table></div>`;
 }
 
-function waysOf(report: BenchReport): BenchWay[] {
-  return [...new Set(report.results.map(({ way }) => way))];
+function measured({ results }: BenchReport, { absent }: BenchTexts): BenchResult[] {
+  return results.filter(({ way }) => !absent.some((other) => other.way === way));
+}
+
+function waysOf(results: readonly BenchResult[]): BenchWay[] {
+  return [...new Set(results.map(({ way }) => way))];
 }
 
 /** Text of hosts as text of a page, also within an attribute. */

@@ -20,7 +20,10 @@ export function printBench(report: BenchReport, options: PrintOptions = {}): str
   const page = openPage(options);
   for (const text of benchFacts(report)) page.add(0, text);
   page.gap();
-  const rows = report.results.map((result) => ({ cells: cells(result), result }));
+  const absent = absentWays(report);
+  const rows = report.results
+    .filter(({ way }) => !absent.some((other) => other.way === way))
+    .map((result) => ({ cells: cells(result), result }));
   const widths = heads.map((head, at) =>
     Math.max(
       ...[head, ...rows.filter(({ result }) => result.median !== null).map(({ cells }) => cells[at]!)].map(
@@ -39,6 +42,8 @@ export function printBench(report: BenchReport, options: PrintOptions = {}): str
       page.add(4, `a round failed: ${printable(result.reason)}`, 'bad');
   }
   page.gap();
+  for (const { way, reason } of absent)
+    page.add(0, `${wayTitles[way]} is not measured: ${printable(reason)}`, 'warn');
   for (const warning of report.warnings) page.add(0, `! warning: ${printable(warning)}`, 'warn');
   for (const text of benchNotes(report)) page.add(0, text, 'quiet');
   return page.toString();
@@ -54,6 +59,17 @@ export function benchFacts(report: BenchReport): string[] {
     `4 KiB at random places, ${request.iodepth} in flight on each queue, a queue for each vCPU; ${plural(request.rounds, 'round')} of ${request.runtimeSeconds} s, all ways in turn`,
     `guests: ${{ guest: 'small guests under KVM, fio in them', 'emulated guest': 'guests with an emulated CPU, fio in them: their rates say little', client: 'none; a guest’s driver in user space (vhost-blk-bench) drives vhost-user-blk and vhost-blk' }[driver.kind]} (${driver.reason})`,
   ].map(printable);
+}
+
+/** Ways that have no number at all, for one and the same reason; they stand below the table. */
+export function absentWays({ results }: BenchReport): { way: BenchResult['way']; reason: string }[] {
+  const ways = [...new Set(results.map(({ way }) => way))];
+  return ways.flatMap((way) => {
+    const own = results.filter((result) => result.way === way);
+    const reasons = new Set(own.map(({ reason }) => reason ?? ''));
+    const absent = reasons.size === 1 && own.every(({ outcome }) => outcome === 'not measured');
+    return absent ? [{ way, reason: [...reasons][0]! }] : [];
+  });
 }
 
 /** How the numbers are to be read. */

@@ -12,7 +12,14 @@ import { benchHtml } from '../../report/bench-html.ts';
 import { jsonText } from '../../report/json.ts';
 import { checkReportPath, writeReport } from '../../report/write.ts';
 import { createTransport } from '../../transport/index.ts';
-import { benchFacts, benchNotes, printBench, rateText, wayTitles } from '../../ui/bench-printer.ts';
+import {
+  absentWays,
+  benchFacts,
+  benchNotes,
+  printBench,
+  rateText,
+  wayTitles,
+} from '../../ui/bench-printer.ts';
 import { confirm } from '../../ui/confirm.ts';
 import { wantsColour } from '../../ui/paint.ts';
 import { becomePassword } from '../become-password.ts';
@@ -112,7 +119,13 @@ async function tell(report: BenchReport, flags: BenchCommandFlags): Promise<void
   stream.write(printBench(report, { columns: stream.columns || 120, colour: wantsColour(stream) }));
   if (flags.json) process.stdout.write(jsonText(report));
   if (flags.html === undefined) return;
-  const texts = { facts: benchFacts(report), notes: benchNotes(report), titles: wayTitles, rate: rateText };
+  const texts = {
+    facts: benchFacts(report),
+    notes: benchNotes(report),
+    absent: absentWays(report),
+    titles: wayTitles,
+    rate: rateText,
+  };
   await writeReport(flags.html, benchHtml(report, texts));
 }
 
