@@ -54,10 +54,11 @@ static void io_hints(struct dm_target *ti, struct queue_limits *limits)
 {
 	const struct qcow2_target *target = ti->private;
 	const struct qcow2_image *top = &target->images[0];
-	u32 block = target->writer ? max_t(u32, qcow2_image_data(top)->block, SECTOR_SIZE) : SECTOR_SIZE;
+	u32 block = target->writer ? qcow2_image_data(top)->block : 0;
 	u32 cluster = top->is_raw ? PAGE_SIZE : qcow2_cluster_bytes(&top->header);
 
-	limits->logical_block_size = block;
+	/* As QEMU's disks have it, also where the file's blocks are larger: the guest's partition table counts in them. */
+	limits->logical_block_size = SECTOR_SIZE;
 	limits->physical_block_size = max_t(u32, block, PAGE_SIZE);
 	limits->io_min = limits->physical_block_size;
 	limits->io_opt = max_t(u32, cluster, limits->io_min);

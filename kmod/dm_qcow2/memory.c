@@ -1,24 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The memory of a bio. */
+/* The memory of a request. */
 #include <linux/highmem.h>
 
 #include "request.h"
 
-static struct bio *bio_of(struct qcow2_request *request)
-{
-	return dm_bio_from_per_bio_data(request, sizeof(*request));
-}
-
 /* From an offset on: the vecs, and how far into the first it begins. */
 static const struct bio_vec *memory_at(struct qcow2_request *request, u32 skip, u32 *into)
 {
-	struct bio *bio = bio_of(request);
 	struct bvec_iter iter = request->memory;
 	const struct bio_vec *vec;
 
-	bio_advance_iter(bio, &iter, skip);
-	vec = bio->bi_io_vec + iter.bi_idx;
-	*into = mp_bvec_iter_bvec(bio->bi_io_vec, iter).bv_offset - vec->bv_offset;
+	bvec_iter_advance(request->vecs, &iter, skip);
+	vec = request->vecs + iter.bi_idx;
+	*into = mp_bvec_iter_bvec(request->vecs, iter).bv_offset - vec->bv_offset;
 	return vec;
 }
 
@@ -42,13 +36,12 @@ void qcow2_memory_zero(struct qcow2_request *request, u32 skip, u32 bytes)
 
 static void copy(struct qcow2_request *request, u32 skip, u8 *other, u32 bytes, bool in)
 {
-	struct bio *bio = bio_of(request);
 	struct bvec_iter iter = request->memory;
 
-	bio_advance_iter(bio, &iter, skip);
+	bvec_iter_advance(request->vecs, &iter, skip);
 	while (bytes) {
 		/* Of a single page. */
-		struct bio_vec vec = bio_iter_iovec(bio, iter);
+		struct bio_vec vec = bvec_iter_bvec(request->vecs, iter);
 		u32 part = min(bytes, vec.bv_len);
 		u8 *data = kmap_local_page(vec.bv_page);
 
@@ -59,7 +52,7 @@ static void copy(struct qcow2_request *request, u32 skip, u8 *other, u32 bytes, 
 		kunmap_local(data);
 		if (in)
 			flush_dcache_page(vec.bv_page);
-		bio_advance_iter(bio, &iter, part);
+		bvec_iter_advance(request->vecs, &iter, part);
 		other += part;
 		bytes -= part;
 	}

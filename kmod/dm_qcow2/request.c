@@ -60,6 +60,7 @@ static void put_request(struct qcow2_request *request)
 {
 	if (!atomic_dec_and_test(&request->pending))
 		return;
+	qcow2_partial_end(request);
 	if (request->durable && !request->status)
 		qcow2_commit_add(request->target->writer, &request->in_list);
 	else
@@ -234,7 +235,7 @@ static enum qcow2_op op_of(const struct bio *bio)
 	}
 }
 
-static void queue_request(struct qcow2_request *request)
+void qcow2_request_queue(struct qcow2_request *request)
 {
 	struct qcow2_target *target = request->target;
 	struct qcow2_lane *lane = &target->lanes[raw_smp_processor_id() % target->nr_lanes];
@@ -280,17 +281,20 @@ void qcow2_request_submit(struct qcow2_target *target, struct bio *bio)
 	request->op = op_of(bio);
 	request->at = (u64)dm_target_offset(target->ti, bio->bi_iter.bi_sector) << SECTOR_SHIFT;
 	request->bytes = bio->bi_iter.bi_size;
+	request->vecs = bio->bi_io_vec;
 	request->memory = bio->bi_iter;
 	request->done = 0;
 	request->durable = target->writer && request->op != QCOW2_OP_READ && bio->bi_opf & (REQ_FUA | REQ_PREFLUSH);
 	request->unmap = !(bio->bi_opf & REQ_NOUNMAP);
+	request->is_block = false;
+	request->is_ordered = false;
 	request->status = BLK_STS_OK;
 	atomic_set(&request->pending, 1);
 	atomic64_inc(&target->stats.requests);
 	if (request->op == QCOW2_OP_FLUSH)
 		put_request(request);
-	else if (!read_hole(request))
-		queue_request(request);
+	else if (!read_hole(request) && qcow2_partial_begin(request))
+		qcow2_request_queue(request);
 }
 
 int qcow2_requests_init(struct qcow2_target *target)

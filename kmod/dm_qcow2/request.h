@@ -25,12 +25,18 @@ struct qcow2_request {
 	bool durable;
 	/* For QCOW2_OP_ZERO: whether the space may go, too. */
 	bool unmap;
+	/* Whether it is no bio, but a block that another request changes a part of. */
+	bool is_block;
+	/* Whether it is in a list of its writer's, that who shares a block with it goes before or after it. */
+	bool is_ordered;
+	struct list_head in_writes;
 	/* In a lane, later among those that wait for a commit. */
 	struct list_head in_list;
 	struct work_struct work;
-	/* As it was when the bio came: the disk's offset in bytes, the length, and where the memory begins. */
+	/* As it was when the bio came: the disk's offset in bytes, the length, the memory and where in it that begins. */
 	u64 at;
 	u64 bytes;
+	const struct bio_vec *vecs;
 	struct bvec_iter memory;
 	/* What was begun so far, and by which ticket the next piece is looked up. */
 	u64 done;
@@ -48,6 +54,9 @@ void qcow2_requests_exit(struct qcow2_target *target);
 /* Takes a bio over; it ends by bio_endio(). Does not wait. */
 void qcow2_request_submit(struct qcow2_target *target, struct bio *bio);
 
+/* Lets a bio's work begin, or begin again. Any context. */
+void qcow2_request_queue(struct qcow2_request *request);
+
 /* Notes an error; the request goes on until its parts have ended. Any context. */
 void qcow2_request_fail(struct qcow2_request *request, int error);
 
@@ -63,7 +72,7 @@ void qcow2_requests_end(struct list_head *requests, int error);
  */
 void qcow2_part_start(struct qcow2_request *request, const struct qcow2_file *file, u32 bytes, u64 at);
 
-/* memory.c: a bio's memory; offsets are in the request. */
+/* memory.c: a request's memory; offsets are in the request. */
 
 void qcow2_memory_iter(struct qcow2_request *request, u32 skip, u32 bytes, unsigned int direction,
 		       struct iov_iter *iter);
@@ -83,6 +92,18 @@ int qcow2_zero_piece(struct qcow2_request *request, bool wait);
 
 /* As qcow2_write_piece(), up to an offset of the disk; a request without data writes zeros. */
 int qcow2_write_range(struct qcow2_request *request, u64 end, bool wait);
+
+/* partial.c */
+
+/*
+ * Takes a bio that may be the write of a part of a block, and one that shares a block with such a write, into order. Return:
+ * whether it can begin now; else qcow2_request_queue() is called for it later. Ends with qcow2_partial_end(). Any context.
+ */
+bool qcow2_partial_begin(struct qcow2_request *request);
+void qcow2_partial_end(struct qcow2_request *request);
+
+/* Writes, waiting, what of a request lies in the block of its next byte, up to an offset of the disk. Adds it to done. */
+int qcow2_partial_write(struct qcow2_request *request, u64 end);
 
 /* Writes zeros, waiting. Return: 0 or a negative errno. */
 int qcow2_write_zeros(struct qcow2_writer *writer, const struct qcow2_file *file, u64 bytes, u64 at);

@@ -85,7 +85,7 @@ static int write_in_place(struct qcow2_request *request, const struct qcow2_exte
 	const struct qcow2_file *file = qcow2_image_data(extent->image);
 	u32 bytes = extent->bytes;
 
-	if (request->op == QCOW2_OP_WRITE && qcow2_file_fits_direct(file, extent->host, bytes) &&
+	if (request->op == QCOW2_OP_WRITE && !request->is_block && qcow2_file_fits_direct(file, extent->host, bytes) &&
 	    qcow2_memory_fits(request, file, request->done, bytes)) {
 		qcow2_part_start(request, file, bytes, extent->host);
 		return 0;
@@ -315,11 +315,16 @@ int qcow2_write_range(struct qcow2_request *request, u64 end, bool wait)
 {
 	struct qcow2_writer *writer = request->target->writer;
 	u64 at = request->at + request->done;
+	u32 block = writer->data->block;
 	struct qcow2_extent extent;
 	int error;
 
 	if (READ_ONCE(writer->failed))
 		return -EIO;
+	if (block && (at & (block - 1) || end - at < block))
+		return wait ? qcow2_partial_write(request, end) : -EAGAIN;
+	if (block)
+		end = round_down(end, block);
 	error = qcow2_image_map(&request->target->cache, writer->top, at, end - at, wait, &extent);
 	if (error)
 		return error;

@@ -115,6 +115,9 @@ int qcow2_writer_init(struct qcow2_target *target)
 	spin_lock_init(&writer->claims_lock);
 	INIT_LIST_HEAD(&writer->claims);
 	init_waitqueue_head(&writer->claims_left);
+	spin_lock_init(&writer->writes_lock);
+	INIT_LIST_HEAD(&writer->writes);
+	INIT_LIST_HEAD(&writer->parked);
 	spin_lock_init(&writer->spare_lock);
 	INIT_LIST_HEAD(&writer->spare);
 	init_waitqueue_head(&writer->spare_returned);
@@ -127,7 +130,8 @@ int qcow2_writer_init(struct qcow2_target *target)
 	writer->commits = alloc_workqueue("dm-qcow2-commit", WQ_MEM_RECLAIM | WQ_UNBOUND, 1);
 	if (!writer->frees.list || !writer->freeing.list || !writer->commits)
 		return -ENOMEM;
-	return init_buffers(writer);
+	/* A block is a page at most. */
+	return mempool_init_page_pool(&writer->blocks, QCOW2_BLOCKS, 0) ?: init_buffers(writer);
 }
 
 void qcow2_writer_exit(struct qcow2_target *target)
@@ -143,6 +147,7 @@ void qcow2_writer_exit(struct qcow2_target *target)
 	}
 	for (i = 0; i < QCOW2_BUFFERS; i++)
 		qcow2_buffer_free(&writer->buffers[i].buffer);
+	mempool_exit(&writer->blocks);
 	qcow2_buffer_free(&writer->copy);
 	qcow2_buffer_free(&writer->l2_copy);
 	kvfree(writer->frees.list);

@@ -13,6 +13,9 @@
 #define QCOW2_BUFFER_BYTES 65536U
 #define QCOW2_BUFFERS 8
 
+/* Blocks of which parts are written at once, whatever memory there is. */
+#define QCOW2_BLOCKS 4
+
 /* Slices of L2 tables that are written between two syncs. */
 #define QCOW2_L2_BATCH 256U
 
@@ -83,6 +86,16 @@ struct qcow2_writer {
 	spinlock_t claims_lock;
 	struct list_head claims;
 	wait_queue_head_t claims_left;
+
+	/* Guards writes, parked and nr_partial. */
+	spinlock_t writes_lock;
+	/* Requests in flight, and those that wait for some of them, where the file's blocks are larger than sectors. */
+	struct list_head writes;
+	struct list_head parked;
+	/* Those of both lists that begin or end within a block. */
+	unsigned int nr_partial;
+	/* Pages, each for a block of which a part is written. */
+	mempool_t blocks;
 
 	/* Guards spare. */
 	spinlock_t spare_lock;

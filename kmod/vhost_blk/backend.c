@@ -66,6 +66,11 @@ bool vblk_backend_allows(const struct vblk_backend *backend, bool write, u64 sec
 	return !vblk_backend_ends_before(backend, sector, bytes);
 }
 
+bool vblk_backend_has_nowait(const struct vblk_backend *backend)
+{
+	return backend->bdev && bdev_nowait(backend->bdev);
+}
+
 u64 vblk_backend_capacity(const struct vblk_backend *backend)
 {
 	return round_down(backend->ops->capacity(backend), backend->ops->block_size(backend) >> SECTOR_SHIFT);

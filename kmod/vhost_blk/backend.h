@@ -23,6 +23,9 @@ struct vhost_blk_limits;
 /* Zeroing writes zeroes: the disk has been found to know no better way. */
 #define VBLK_BY_WRITING	BIT(3)
 
+/* Fails with -EAGAIN where the caller would have to wait; see vblk_backend_has_nowait(). */
+#define VBLK_NOWAIT	BIT(4)
+
 /* A part of a disk; whole logical blocks. */
 struct vblk_range {
 	u64 sector;
@@ -101,6 +104,9 @@ bool vblk_backend_allows(const struct vblk_backend *backend, bool write, u64 sec
 
 /* vblk_backend_ends_before() - whether a range ends behind the disk's present end, or overflows */
 bool vblk_backend_ends_before(const struct vblk_backend *backend, u64 sector, u64 bytes);
+
+/* vblk_backend_has_nowait() - whether the disk knows VBLK_NOWAIT, at present: else it ends with -EOPNOTSUPP, or waits */
+bool vblk_backend_has_nowait(const struct vblk_backend *backend);
 
 /* vblk_backend_capacity() - Return: sectors in whole logical blocks */
 u64 vblk_backend_capacity(const struct vblk_backend *backend);

@@ -62,6 +62,8 @@ static void vblk_bdev_transfer(const struct vblk_backend *backend, struct vblk_i
 
 	if (flags & VBLK_DURABLE)
 		opf |= REQ_FUA;
+	if (flags & VBLK_NOWAIT)
+		opf |= REQ_NOWAIT;
 	vblk_io_transfer(io, data, backend->bdev, sector, opf);
 }
 

@@ -80,6 +80,13 @@ bool vblk_poll_idle(struct vblk_poll *poll, u64 now)
 	return !poll->gave_way;
 }
 
+void vblk_poll_pass(struct vblk_poll *poll, u64 now)
+{
+	if (!poll->idle_since)
+		poll->idle_since = now;
+	poll->gave_way = true;
+}
+
 int vblk_poll_set(struct vblk_poll *poll, unsigned int us)
 {
 	if (us > VHOST_BLK_MAX_BUSYLOOP_US)

@@ -31,6 +31,9 @@ bool vblk_poll_busy(struct vblk_poll *poll, u64 now);
 /* vblk_poll_idle() - nothing was to be done; Return: look again at once */
 bool vblk_poll_idle(struct vblk_poll *poll, u64 now);
 
+/* vblk_poll_pass() - as vblk_poll_idle() where nobody can look again */
+void vblk_poll_pass(struct vblk_poll *poll, u64 now);
+
 /* vblk_poll_set() - Return: 0 or -EINVAL for more than VHOST_BLK_MAX_BUSYLOOP_US */
 int vblk_poll_set(struct vblk_poll *poll, unsigned int us);
 

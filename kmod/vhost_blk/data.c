@@ -206,9 +206,9 @@ static int bounce(struct vblk_data *data, const struct vblk_mem *mem, struct vbl
 
 /* What most requests are: one piece of a few pages. Return: 1 when @data is not such, else as vblk_data_prepare(). */
 static int pin_small(struct vblk_data *data, const struct vblk_mem *mem, const struct vblk_cursor *cursor, u32 bytes,
-		     const struct vblk_layout *layout)
+		     const struct vblk_layout *layout, bool nowait)
 {
-	unsigned int flags = data->to_guest ? FOLL_WRITE : 0;
+	unsigned int flags = (data->to_guest ? FOLL_WRITE : 0) | (nowait ? FOLL_NO_WAIT : 0);
 	struct page *pages[VBLK_FEW_PAGES];
 	void __user *addr = vblk_mem_whole(mem, cursor, bytes);
 	unsigned int offset = offset_in_page(addr);
@@ -239,16 +239,18 @@ static int pin_small(struct vblk_data *data, const struct vblk_mem *mem, const s
 }
 
 int vblk_data_prepare(struct vblk_data *data, const struct vblk_layout *layout, const struct vblk_mem *mem,
-		      const struct vblk_cursor *cursor, u32 bytes, bool to_guest)
+		      const struct vblk_cursor *cursor, u32 bytes, bool to_guest, bool nowait)
 {
 	int ret;
 
 	data->bytes = bytes;
 	data->to_guest = to_guest;
 	data->pieces = NULL;
-	ret = pin_small(data, mem, cursor, bytes, layout);
+	ret = pin_small(data, mem, cursor, bytes, layout, nowait);
 	if (ret <= 0)
 		return ret;
+	if (nowait)
+		return -EAGAIN;
 	ret = measure(data, mem, *cursor, bytes, layout);
 	if (!ret && to_guest)
 		ret = note_pieces(data, mem, *cursor, bytes);

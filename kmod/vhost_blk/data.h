@@ -50,11 +50,12 @@ struct vblk_layout vblk_layout_of(struct block_device *bdev);
  * @cursor: where the bytes begin
  * @bytes: how many; not 0
  * @to_guest: they will come from the disk
+ * @nowait: only when they are few, suit the disk and are there at once, and so in the guest's own pages
  *
- * Return: 0, -EFAULT where the guest has no such memory, -ENOMEM.
+ * Return: 0, -EFAULT where the guest has no such memory, or @nowait not at once, -ENOMEM, -EAGAIN for @nowait.
  */
 int vblk_data_prepare(struct vblk_data *data, const struct vblk_layout *layout, const struct vblk_mem *mem,
-		      const struct vblk_cursor *cursor, u32 bytes, bool to_guest);
+		      const struct vblk_cursor *cursor, u32 bytes, bool to_guest, bool nowait);
 
 /**
  * vblk_data_finish() - release the pages, after all bios for them have ended; in the owner's address space

@@ -5,6 +5,7 @@
 #include <linux/mutex.h>
 #include <linux/nospec.h>
 #include <linux/ratelimit.h>
+#include <linux/timer.h>
 #include <linux/types.h>
 #include <linux/virtio_blk.h>
 
@@ -47,6 +48,8 @@ struct vblk_dev {
 	struct vblk_resize resize;
 	struct vblk_pool pool;
 	struct vblk_watchdog watchdog;
+	/* Pending while there may be kicks whose threads have not come back to user mode. */
+	struct timer_list kick_timer;
 	/* The owner's folder in debugfs. */
 	struct dentry *debugfs;
 

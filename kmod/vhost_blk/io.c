@@ -98,8 +98,10 @@ static unsigned int leave_whole_blocks(struct bio *bio, const struct bio_vec *en
 	unsigned int in_block = bdev_logical_block_size(bdev) - 1;
 	unsigned int size = bio->bi_iter.bi_size, nr = 0;
 
-	while (size & in_block)
-		size -= end[-(int)++nr].bv_len;
+	while (size & in_block) {
+		nr++;
+		size -= end[-(int)nr].bv_len;
+	}
 	/* Blocks that have changed since the request was looked at: the disk refuses what is none. */
 	if (!size)
 		return 0;

@@ -12,6 +12,7 @@
 #include <linux/virtio_config.h>
 
 #include "device.h"
+#include "kick.h"
 #include "message.h"
 #include "migration.h"
 #include "stats.h"
@@ -242,7 +243,7 @@ static long set_kick(struct vblk_vq *vq, int fd)
 
 	if (IS_ERR(kick))
 		return PTR_ERR(kick);
-	vblk_vq_set_kick(vq, kick);
+	vblk_kick_set(vq, kick);
 	return 0;
 }
 
@@ -342,13 +343,15 @@ static long set_backend(struct vblk_dev *dev, const struct vhost_vring_file __us
 
 static void reset_vq(struct vblk_vq *vq)
 {
-	vblk_vq_set_kick(vq, NULL);
+	vblk_kick_set(vq, NULL);
 	set_signal(vq, &vq->call, VHOST_FILE_UNBIND);
 	set_signal(vq, &vq->error, VHOST_FILE_UNBIND);
 	memset(&vq->vring, 0, sizeof(vq->vring));
 	memset(&vq->poll, 0, sizeof(vq->poll));
 	memset(&vq->stats, 0, sizeof(vq->stats));
 	vq->kicks = 0;
+	vq->kick_rest_until = 0;
+	vq->kick_rest_ns = 0;
 }
 
 void vblk_dev_reset(struct vblk_dev *dev)
@@ -356,6 +359,7 @@ void vblk_dev_reset(struct vblk_dev *dev)
 	unsigned int i;
 
 	vblk_vqs_stop(dev, VBLK_ALL_VQS);
+	vblk_kick_reset(dev);
 	vblk_stats_hide(dev);
 	vblk_pool_reset(dev);
 	for (i = 0; i < VHOST_BLK_MAX_VQS; i++)

@@ -7,6 +7,7 @@
 
 #include "device.h"
 #include "io.h"
+#include "kick.h"
 #include "message.h"
 #include "stats.h"
 
@@ -24,6 +25,7 @@ static int vblk_open(struct inode *inode, struct file *file)
 	vblk_budget_init(&dev->budget);
 	vblk_pool_init(&dev->pool);
 	vblk_watchdog_init(&dev->watchdog);
+	vblk_kick_init(dev);
 	for (i = 0; i < VHOST_BLK_MAX_VQS; i++)
 		vblk_vq_init(&dev->vqs[i], dev, i);
 	/* misc_open() left its own pointer here. */
@@ -122,6 +124,7 @@ err_io:
 static void __exit vblk_module_exit(void)
 {
 	misc_deregister(&vblk_misc);
+	vblk_kick_exit();
 	vblk_stats_exit();
 	vblk_watchdog_stop();
 	vblk_io_exit();

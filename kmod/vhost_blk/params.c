@@ -8,6 +8,9 @@
 #include "busy_poll.h"
 #include "uapi/vhost_blk.h"
 
+/* More would keep a virtual CPU from its guest for longer than waking a worker takes. */
+#define VBLK_MAX_KICK_REQUESTS 32
+
 struct vblk_param {
 	/* First, where param_get_uint() looks for it. */
 	unsigned int value;
@@ -45,6 +48,15 @@ MODULE_PARM_DESC(busyloop_us, "Longest time in microseconds (0 to 10000) that a 
 static struct vblk_param workers = { 0, 0, VHOST_BLK_MAX_WORKERS };
 module_param_cb(workers, &bounded, &workers, 0644);
 MODULE_PARM_DESC(workers, "Most workers (1 to 64) of a device whose owner asks for none; one for each virtqueue that runs until there are as many. 0: as many as CPUs are online (default 0)");
+
+static struct vblk_param kick_requests = { 1, 0, VBLK_MAX_KICK_REQUESTS };
+module_param_cb(kick_requests, &bounded, &kick_requests, 0644);
+MODULE_PARM_DESC(kick_requests, "Most requests (0 to 32) that the thread which kicks an idle virtqueue starts by itself, when it returns to user mode or enters its guest; where there are more, or the disk or memory would have to be waited for, the worker starts them. 0: always the worker (default 1)");
+
+unsigned int vblk_param_kick_requests(void)
+{
+	return READ_ONCE(kick_requests.value);
+}
 
 unsigned int vblk_param_weight(void)
 {

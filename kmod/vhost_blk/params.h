@@ -6,6 +6,9 @@
 /* Requests that a virtqueue may take in one turn of its worker. */
 unsigned int vblk_param_weight(void);
 
+/* Requests that a thread which kicks may start by itself; 0: the worker starts all. */
+unsigned int vblk_param_kick_requests(void);
+
 /* Microseconds of busy polling of a virtqueue for which nobody set another time. */
 unsigned int vblk_param_busyloop_us(void);
 

@@ -7,6 +7,7 @@
 #include <linux/virtio_byteorder.h>
 
 #include "device.h"
+#include "kick.h"
 #include "range.h"
 #include "stats.h"
 #include "trace.h"
@@ -104,6 +105,31 @@ void vblk_request_enter_flight(struct vblk_request *request, u32 bytes, u32 writ
 	vblk_io_begin(&request->io, request_done);
 }
 
+/* Data and place are those of an earlier attempt, too. */
+static void transfer(struct vblk_request *request, unsigned int flags)
+{
+	const struct vblk_backend *backend = &request->vq->backend;
+
+	request->flags = flags;
+	backend->ops->transfer(backend, &request->io, &request->data, request->sector, flags);
+	vblk_io_end(&request->io);
+}
+
+/* The disk would have had to wait, as it could not be told for certain beforehand. */
+static bool transfer_again(struct vblk_request *request)
+{
+	int error = request->io.error;
+
+	if (error != -EAGAIN && error != -EOPNOTSUPP)
+		return false;
+	if (!request->has_data || !(request->flags & VBLK_NOWAIT))
+		return false;
+	vblk_kick_rest(request->vq);
+	vblk_io_begin(&request->io, request_done);
+	transfer(request, request->flags & ~VBLK_NOWAIT);
+	return true;
+}
+
 static int start_transfer(struct vblk_request *request, const struct vblk_order *order, bool write)
 {
 	struct vblk_cursor cursor = write ? vblk_request_readable(order) : writable_part(order->chain);
@@ -112,6 +138,7 @@ static int start_transfer(struct vblk_request *request, const struct vblk_order 
 	const struct vblk_backend *backend = &vq->backend;
 	struct vblk_layout layout;
 	unsigned int flags = 0;
+	bool nowait;
 
 	if (bytes > VHOST_BLK_MAX_REQUEST_BYTES || (write && vq->read_only))
 		return VIRTIO_BLK_S_IOERR;
@@ -124,12 +151,15 @@ static int start_transfer(struct vblk_request *request, const struct vblk_order 
 	if (write)
 		flags = VBLK_WRITE | (vblk_vq_durable(vq) ? VBLK_DURABLE : 0);
 	layout = backend->ops->layout(backend, order->sector, bytes);
-	if (vblk_data_prepare(&request->data, &layout, vq->mem, &cursor, bytes, !write))
+	nowait = vq->of_kicker;
+	if (nowait)
+		flags |= VBLK_NOWAIT;
+	if (vblk_data_prepare(&request->data, &layout, vq->mem, &cursor, bytes, !write, nowait))
 		return VIRTIO_BLK_S_IOERR;
 	request->has_data = true;
+	request->sector = order->sector;
 	vblk_request_enter_flight(request, bytes, write ? 0 : bytes);
-	backend->ops->transfer(backend, &request->io, &request->data, order->sector, flags);
-	vblk_io_end(&request->io);
+	transfer(request, flags);
 	return VBLK_IN_FLIGHT;
 }
 
@@ -162,6 +192,9 @@ static int carry_out(struct vblk_request *request, struct vblk_order *order)
 {
 	if (!read_header(request, order))
 		return VIRTIO_BLK_S_IOERR;
+	/* Others may have to wait. */
+	if (order->type != VIRTIO_BLK_T_IN && order->type != VIRTIO_BLK_T_OUT && request->vq->of_kicker)
+		return VIRTIO_BLK_S_UNSUPP;
 	request->type = vblk_stats_type(order->type);
 	trace_vhost_blk_request_start(request, order->type, order->sector);
 	switch (order->type) {
@@ -185,13 +218,18 @@ static int carry_out(struct vblk_request *request, struct vblk_order *order)
 /* @written: bytes of guest memory before the status. */
 static int answer(struct vblk_request *request, u8 status, u32 written)
 {
-	vblk_stats_answer(request, status);
-	trace_vhost_blk_request_finish(request, status, written + 1);
+	int ret;
+
 	if (put_user(status, request->status))
 		return vblk_vq_broken(request->vq, "the status of a request can not be written");
 	if (vblk_log_written(&request->vq->log, request->status, 1))
 		return vblk_vq_broken(request->vq, VBLK_NO_LOG);
-	return vblk_vring_use(&request->vq->vring, request->head, written + 1);
+	ret = vblk_vring_use(&request->vq->vring, request->head, written + 1);
+	if (ret)
+		return ret;
+	vblk_stats_answer(request, status);
+	trace_vhost_blk_request_finish(request, status, written + 1);
+	return 0;
 }
 
 int vblk_request_start(struct vblk_vq *vq, const struct vblk_chain *chain)
@@ -201,8 +239,10 @@ int vblk_request_start(struct vblk_vq *vq, const struct vblk_chain *chain)
 	int status, held, ret;
 
 	/* Its buffers are in use; and there is one vblk_request a head. */
-	if (request->in_flight)
-		return vblk_vq_broken(vq, "a chain was made available again before it was used");
+	if (request->in_flight) {
+		vblk_vq_broken(vq, "a chain was made available again before it was used");
+		return -EEXIST;
+	}
 	request->vq = vq;
 	request->head = chain->head;
 	request->written = 0;
@@ -220,10 +260,35 @@ int vblk_request_start(struct vblk_vq *vq, const struct vblk_chain *chain)
 		status = held ? VIRTIO_BLK_S_IOERR : carry_out(request, &order);
 		if (status == VBLK_IN_FLIGHT)
 			return 0;
-		ret = status < 0 ? status : answer(request, status, request->written);
+		if (vq->of_kicker)
+			ret = -EAGAIN;
+		else
+			ret = status < 0 ? status : answer(request, status, request->written);
 	}
 	vblk_hold_release(&request->hold);
 	return ret;
+}
+
+static void leave_flight(struct vblk_request *request)
+{
+	struct vblk_vq *vq = request->vq;
+
+	request->in_flight = false;
+	vblk_stats_leave_flight(request);
+	vq->in_flight--;
+	vq->bytes_in_flight -= request->bytes;
+}
+
+/* What it has started itself: data in the guest's own pages, of which no log is kept. */
+static int finish_of_kicker(struct vblk_request *request)
+{
+	if (request->io.error || answer(request, VIRTIO_BLK_S_OK, request->written))
+		return -EAGAIN;
+	/* Does nothing that could fail then. */
+	vblk_data_finish(&request->data, true, &request->vq->log);
+	leave_flight(request);
+	vblk_hold_release(&request->hold);
+	return 0;
 }
 
 int vblk_request_finish(struct vblk_request *request)
@@ -232,14 +297,15 @@ int vblk_request_finish(struct vblk_request *request)
 	int ret = 0, error = request->io.error;
 	u8 status = VIRTIO_BLK_S_OK;
 
+	if (vq->of_kicker)
+		return finish_of_kicker(request);
+	if (transfer_again(request))
+		return 0;
 	if (request->zeroes.sectors && vblk_range_goes_on(request, error))
 		return 0;
 	if (request->has_data)
 		ret = vblk_data_finish(&request->data, !error, &vq->log);
-	request->in_flight = false;
-	vblk_stats_leave_flight(request);
-	vq->in_flight--;
-	vq->bytes_in_flight -= request->bytes;
+	leave_flight(request);
 	error = error ? error : ret;
 	if (error)
 		status = error == -EOPNOTSUPP && !request->has_data ? VIRTIO_BLK_S_UNSUPP : VIRTIO_BLK_S_IOERR;

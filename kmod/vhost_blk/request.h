@@ -26,7 +26,7 @@ struct vblk_order {
 	u64 writable;
 };
 
-/* A virtio-blk request (virtio 1.3, 5.2.6) from its descriptor chain until its used element; the worker's alone. */
+/* A virtio-blk request (virtio 1.3, 5.2.6) from its descriptor chain until its used element; for turns alone. */
 struct vblk_request {
 	struct vblk_vq *vq;
 	/* On vblk_vq.done. */
@@ -39,8 +39,10 @@ struct vblk_request {
 	u64 started;
 	/* Bytes of data, or as many as what it does to the disk is reckoned for; 0 for a flush. */
 	u32 bytes;
-	/* There is data. */
+	/* There is data; where on the disk, and how it is transferred: VBLK_WRITE and so on. */
 	bool has_data;
+	unsigned int flags;
+	u64 sector;
 	/* To be zeroed, and how: what is left to try or do when the present attempt has ended. 0 sectors: none. */
 	struct vblk_range zeroes;
 	unsigned int zero_flags;
@@ -60,7 +62,7 @@ void vblk_request_enter_flight(struct vblk_request *request, u32 bytes, u32 writ
 /* vblk_request_readable() - Return: a cursor behind a request's header */
 struct vblk_cursor vblk_request_readable(const struct vblk_order *order);
 
-/* The rest runs in the virtqueue's worker, with its lock held; 0, or a negative errno when the ring is broken. */
+/* The rest runs in turns of the virtqueue; 0, or a negative errno when the ring is broken. */
 
 /**
  * vblk_request_start() - answer a request, or send it to the disk
@@ -68,11 +70,12 @@ struct vblk_cursor vblk_request_readable(const struct vblk_order *order);
  * @chain: taken from its ring, not needed any more on return
  *
  * A request that can not be done is answered with an error before anything of it has reached the disk. Also returns
- * -EAGAIN: an address is not known yet, and nothing was done.
+ * -EAGAIN: an address is not known yet, or in the turn of a kicker it is not just sent to the disk, and nothing was done.
+ * -EEXIST: the ring is broken, also as a kicker sees it.
  */
 int vblk_request_start(struct vblk_vq *vq, const struct vblk_chain *chain);
 
-/* vblk_request_finish() - answer a request from vblk_vq.done */
+/* vblk_request_finish() - answer a request from vblk_vq.done; when it fails in the turn of a kicker, nothing was done */
 int vblk_request_finish(struct vblk_request *request);
 
 #endif

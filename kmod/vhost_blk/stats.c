@@ -124,8 +124,8 @@ static void show_counters(struct seq_file *seq, const struct vblk_stats *stats)
 	seq_printf(seq, "errors %llu\nunsupported %llu\n", stats->errors, stats->unsupported);
 	seq_printf(seq, "max_in_flight %u\n", stats->max_in_flight);
 	seq_printf(seq, "signals %llu\nsignals_suppressed %llu\n", stats->signals, stats->signals_suppressed);
-	seq_printf(seq, "turns %llu\npoll_hits %llu\npoll_misses %llu\n", stats->turns, stats->poll_hits,
-		   stats->poll_misses);
+	seq_printf(seq, "turns %llu\nkick_turns %llu\n", stats->turns, stats->kick_turns);
+	seq_printf(seq, "poll_hits %llu\npoll_misses %llu\n", stats->poll_hits, stats->poll_misses);
 	/* Each line counts from its name's time on, up to the next one's. */
 	for (i = 0; i < VBLK_LATENCY_BUCKETS; i++)
 		seq_printf(seq, "latency_us_%lu %llu\n", i ? BIT(i - 1) : 0, stats->latency[i]);

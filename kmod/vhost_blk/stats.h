@@ -24,7 +24,7 @@ enum vblk_request_type {
 /* Of latencies: less than 1 us, then from each power of two on, up to 2^22 us, about four seconds, and more. */
 #define VBLK_LATENCY_BUCKETS 24
 
-/* What happened on a virtqueue since its owner came. Protected by vblk_vq.lock: only turns of its worker count. */
+/* What happened on a virtqueue since its owner came. Protected by vblk_vq.lock: only turns count. */
 struct vblk_stats {
 	/* Answered, in whatever way. */
 	u64 requests[VBLK_NR_TYPES];
@@ -41,6 +41,8 @@ struct vblk_stats {
 	u64 signals_suppressed;
 	/* Turns in which there was something to do, and idle times that polling ended, or did not. */
 	u64 turns;
+	/* Of these, turns in which a thread that kicked started requests. */
+	u64 kick_turns;
 	u64 poll_hits;
 	u64 poll_misses;
 };

@@ -69,6 +69,7 @@ DECLARE_EVENT_CLASS(vhost_blk_vq,
 );
 
 DEFINE_EVENT(vhost_blk_vq, vhost_blk_kick, TP_PROTO(const struct vblk_vq *vq), TP_ARGS(vq));
+DEFINE_EVENT(vhost_blk_vq, vhost_blk_kick_turn, TP_PROTO(const struct vblk_vq *vq), TP_ARGS(vq));
 DEFINE_EVENT(vhost_blk_vq, vhost_blk_signal, TP_PROTO(const struct vblk_vq *vq), TP_ARGS(vq));
 
 TRACE_EVENT(vhost_blk_ring_broken,

@@ -19,6 +19,7 @@
 struct eventfd_ctx;
 struct file;
 struct vblk_dev;
+struct vblk_kicker;
 struct vblk_request;
 
 /* A virtqueue: its ring, its disk, and, while it runs, its worker and requests. */
@@ -33,6 +34,11 @@ struct vblk_vq {
 	/* How many there were, and when the last one was, by local_clock(); written under the lock of the eventfd. */
 	u64 kicks;
 	u64 kicked_at;
+	/* Threads that kick serve it by themselves, where it may be; changes under vblk_dev.lock while there are no kicks. */
+	struct vblk_kicker __rcu *kicker;
+	/* Until then they do not, by local_clock(), and for how long that was; 0: one has served it since. */
+	u64 kick_rest_until;
+	u64 kick_rest_ns;
 
 	/* Protected by vblk_dev.lock. Its worker was chosen by the owner; it has a backend; it has a file in debugfs. */
 	bool worker_chosen;
@@ -44,12 +50,12 @@ struct vblk_vq {
 	struct vblk_work work;
 	/* Requests whose bios have ended; filled in any context, emptied by the worker. */
 	struct llist_head done;
-	/* A turn is under way, which looks at done before it ends. Written by the worker. */
+	/* A turn is under way, which looks at done before it ends. Written with lock. */
 	bool in_turn;
 	/* Woken when the last request of a virtqueue that stops has been answered. */
 	wait_queue_head_t drained;
 
-	/* Held by the worker for a turn; protects what follows. vring's configuration needs only vblk_dev.lock while stopped. */
+	/* Held for a turn, of the worker or of a thread that kicked; protects what follows. vring's configuration needs only vblk_dev.lock while stopped. */
 	struct mutex lock;
 	struct vblk_vring vring;
 	struct vblk_backend backend;
@@ -74,6 +80,9 @@ struct vblk_vq {
 	struct vblk_request *requests;
 	unsigned int in_flight;
 	u64 bytes_in_flight;
+	/* This turn is of a thread that kicked: it waits for nothing; and something of it is left to the worker. */
+	bool of_kicker;
+	bool left_over;
 	/* Bytes of the requests that this turn has taken; local_clock() as last looked at. */
 	u64 turn_bytes;
 	u64 now;
@@ -121,10 +130,7 @@ void vblk_vq_queue(struct vblk_vq *vq);
  */
 void vblk_vq_done(struct vblk_vq *vq, struct llist_node *node);
 
-/* vblk_vq_set_kick() - use another kick eventfd, or none; takes over the reference; dev->lock held */
-void vblk_vq_set_kick(struct vblk_vq *vq, struct file *kick);
-
-/* vblk_vq_broken() - for the worker: note why the ring is broken; Return: -EPROTO */
+/* vblk_vq_broken() - for a turn: note why the ring is broken; Return: -EPROTO */
 int vblk_vq_broken(struct vblk_vq *vq, const char *reason);
 
 #endif

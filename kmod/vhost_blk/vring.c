@@ -180,10 +180,13 @@ int vblk_vring_resume(struct vblk_vring *vring)
 
 int vblk_vring_look(struct vblk_vring *vring)
 {
-	if (read_avail(vring, offsetof(struct vring_avail, idx), &vring->avail_idx))
+	u16 idx;
+
+	if (read_avail(vring, offsetof(struct vring_avail, idx), &idx))
 		return broken(vring, "the available index can not be read");
-	if ((u16)(vring->avail_idx - vring->last_avail) > vring->num)
+	if ((u16)(idx - vring->last_avail) > vring->num)
 		return broken(vring, "the available index moved by more than the ring's size");
+	vring->avail_idx = idx;
 	/* The index before the entries and descriptors that it covers. */
 	smp_rmb();
 	return vring->avail_idx != vring->last_avail;
@@ -343,13 +346,13 @@ int vblk_vring_tell_kick(struct vblk_vring *vring, bool want)
 	size_t offset = vring->event_idx ? avail_event(vring) : offsetof(struct vring_used, flags);
 	u16 value = vring->event_idx ? vring->last_avail : want ? 0 : VRING_USED_F_NO_NOTIFY;
 
+	/* An avail_event asks for one notification only, so nothing need be taken back. */
+	if ((want || !vring->event_idx) && write_used16(vring, offset, value))
+		return broken(vring, "the used ring can not be written");
 	vring->kick_told = true;
 	vring->wants_kick = want;
-	/* An avail_event asks for one notification only, so nothing need be taken back. */
 	if (vring->event_idx && !want)
 		return 0;
-	if (write_used16(vring, offset, value))
-		return broken(vring, "the used ring can not be written");
 	if (log_used(vring, offset, sizeof(__virtio16)))
 		return -EPROTO;
 	if (want)

@@ -25,6 +25,11 @@ void vblk_work_init(struct vblk_work *work, void (*run)(struct vblk_work *work))
 	work->run = run;
 }
 
+bool vblk_work_queued(const struct vblk_work *work)
+{
+	return test_bit(VBLK_WORK_QUEUED, &work->flags);
+}
+
 void vblk_worker_queue(struct vblk_worker *worker, struct vblk_work *work)
 {
 	/* Full barrier: what the caller stored before is seen by a run that starts after the bit was cleared. */
@@ -167,6 +172,7 @@ struct vblk_worker *vblk_worker_create(struct mm_struct *mm, pid_t owner_pid, un
 
 void vblk_worker_cut_off(struct vblk_worker *worker)
 {
+	/* Pairs with wait_for_work(), which sets @began first. */
 	if (smp_load_acquire(&worker->asleep) || time_before(jiffies, READ_ONCE(worker->began) + VBLK_PATIENCE))
 		return;
 	WRITE_ONCE(worker->cut_off, true);

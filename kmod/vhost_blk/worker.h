@@ -16,6 +16,9 @@ struct vblk_work {
 	void (*run)(struct vblk_work *work);
 };
 
+/* vblk_work_queued() - whether a worker has yet to begin it */
+bool vblk_work_queued(const struct vblk_work *work);
+
 /* A kernel thread that uses the owner's address space and does what is queued, in order. */
 struct vblk_worker {
 	struct llist_head queued;

@@ -33,6 +33,8 @@ export interface BootRequest {
   /** Raw files as virtio disks, /dev/vda first; the guest may write them. It needs the modules virtio_pci and virtio_blk. */
   disks?: readonly string[];
   cpus?: number;
+  /** Further arguments of QEMU. */
+  qemuArguments?: readonly string[];
   /**
    * The clock counts instructions, one a nanosecond, on one CPU: what a guest measures then says how many instructions it
    * took, whatever else the machine does. Waiting takes no time of the machine.
@@ -142,6 +144,7 @@ function qemuArguments(request: BootRequest, folder: string, initrd: string): st
     ...monitorArguments(folder),
     ...['-kernel', request.kernel.vmlinuz, '-initrd', initrd, '-append', append.join(' ')],
     ...(request.disks ?? []).flatMap((path) => ['-drive', `file=${path},format=raw,if=virtio,cache=unsafe`]),
+    ...(request.qemuArguments ?? []),
     ...['-serial', `file:${join(folder, 'console')}`, '-serial', `file:${join(folder, 'output')}`],
   ];
 }

@@ -134,9 +134,10 @@ function warningsOf(log: string): string[] {
   );
 }
 
-/** Everything that can change the result. */
-function buildKey(module: ModuleSource, { root, release, tree = '' }: BuildTarget): string {
+/** Name of a result: of everything that can change it. */
+export function buildKey(module: ModuleSource, { root, release, tree = '' }: BuildTarget): string {
   const hash = createHash('sha256').update(`${RECIPE}\0${release}\0${basename(tree)}\0`);
+  hash.update(JSON.stringify(module.programs.map(({ folder, name }) => [folder, name])));
   hash.update(readFileSync(join(root, 'var/lib/dpkg/status')));
   for (const path of sourceFiles(module))
     hash.update(`${path}\0`).update(readFileSync(join(kmod, module.name, path)));

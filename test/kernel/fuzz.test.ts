@@ -2,7 +2,7 @@ import { cpSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { cacheFolder } from '../../src/lab/debian/cache.ts';
-import { type Change, Fuzzer, type FuzzerRun } from './fuzzer.ts';
+import { type Change, Fuzzer, type FuzzerRun, vring } from './fuzzer.ts';
 import { showTable } from './table.ts';
 
 // A root with clang, three minutes; a build, half a minute; a million runs, some minutes.
@@ -44,7 +44,7 @@ describe("the module's parsers in user space", () => {
   let fuzzer: Fuzzer;
 
   beforeAll(async () => {
-    fuzzer = await Fuzzer.build(log);
+    fuzzer = await Fuzzer.build(log, vring);
   }, BUILD_MS);
 
   afterAll(() => {
@@ -82,7 +82,7 @@ describe('the fuzzer finds a check that is missing', () => {
   test.each(bugs)(
     '$name',
     async (bug) => {
-      const fuzzer = await Fuzzer.build(log, bug);
+      const fuzzer = await Fuzzer.build(log, vring, bug);
       try {
         const run = await fuzzer.fuzz({ runs: RUNS, seed: 1 });
         const last = [...run.output.matchAll(/^#(\d+)/gm)].at(-1)?.[1] ?? 0;

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Log } from '../../src/lab/debian/cache.ts';
 import { buildRoot } from '../../src/lab/debian/root.ts';
-import { copySource, vhostBlk } from './build.ts';
+import { copySource, type ModuleSource, vhostBlk } from './build.ts';
 import { inRoot } from './namespace.ts';
 import { runLogged } from './process.ts';
 
@@ -18,6 +18,23 @@ export interface Change {
   to: string;
 }
 
+/** What a module's folder fuzz builds, and where inputs to start from come from. */
+export interface FuzzTarget {
+  module: ModuleSource;
+  /** Of its Makefile. */
+  targets: readonly string[];
+  /** The one with libFuzzer. */
+  program: string;
+  /** Makes inputs in a folder; none: a target of the Makefile makes them in out/seeds. */
+  makeSeeds?: (folder: string) => void;
+}
+
+export const vring: FuzzTarget = {
+  module: vhostBlk,
+  targets: ['libfuzzer', 'replay', 'seeds'],
+  program: 'fuzz-vring',
+};
+
 /** What a program of the fuzzer's said, and how it ended; null: it was ended. */
 export interface FuzzerRun {
   code: number | null;
@@ -29,21 +46,22 @@ export class Fuzzer {
   private constructor(
     private readonly root: string,
     readonly folder: string,
+    private readonly target: FuzzTarget,
   ) {}
 
   /**
-   * Builds kmod/vhost_blk/fuzz: for libFuzzer by clang, for replay by gcc, and inputs to start from.
+   * Builds a module's folder fuzz: for libFuzzer by clang, for replay by gcc, and inputs to start from.
    * @param change made in the source first
    * @throws FleetError when the mirror can not be reached; Error with the output of make when it does not build
    */
-  static async build(log: Log, change?: Change): Promise<Fuzzer> {
+  static async build(log: Log, target: FuzzTarget, change?: Change): Promise<Fuzzer> {
     const root = await buildRoot({ suite, include }, log);
-    const fuzzer = new Fuzzer(root, mkdtempSync(join(tmpdir(), 'blkfleet-fuzzer-')));
-    copySource(vhostBlk, join(fuzzer.folder, 'source'));
+    const fuzzer = new Fuzzer(root, mkdtempSync(join(tmpdir(), 'blkfleet-fuzzer-')), target);
+    copySource(target.module, join(fuzzer.folder, 'source'));
     if (change) fuzzer.change(change);
-    mkdirSync(join(fuzzer.folder, 'corpus'));
-    mkdirSync(join(fuzzer.folder, 'found'));
-    const { code, output } = await fuzzer.run('make -C source/fuzz O=/mnt/out libfuzzer replay seeds');
+    for (const name of ['corpus', 'found', 'seeds']) mkdirSync(join(fuzzer.folder, name));
+    target.makeSeeds?.(join(fuzzer.folder, 'seeds'));
+    const { code, output } = await fuzzer.run(`make -C source/fuzz O=/mnt/out ${target.targets.join(' ')}`);
     if (code === 0) return fuzzer;
     fuzzer.remove();
     throw new Error(`the fuzzer does not build:\n${output}`);
@@ -55,7 +73,8 @@ export class Fuzzer {
       ...[`-runs=${runs}`, `-seed=${seed}`, '-max_len=65536', '-timeout=60', '-rss_limit_mb=4096'],
       ...['-print_final_stats=1', '-artifact_prefix=/mnt/found/'],
     ];
-    return this.run(`out/fuzz-vring ${options.join(' ')} corpus out/seeds`);
+    const seeds = this.target.makeSeeds ? 'seeds' : 'out/seeds';
+    return this.run(`out/${this.target.program} ${options.join(' ')} corpus ${seeds}`);
   }
 
   /** Runs each seed and variants of it, without libFuzzer. */
@@ -79,7 +98,8 @@ export class Fuzzer {
     writeFileSync(path, parts.join(to));
   }
 
-  private async run(command: string): Promise<FuzzerRun> {
+  /** Runs a command in the root, in the fuzzer's folder. */
+  async run(command: string): Promise<FuzzerRun> {
     const output = join(this.folder, 'output');
     const argv = inRoot(this.root, { '/mnt': this.folder }, `cd /mnt && ${command}`);
     const { code } = await runLogged(argv, { output, timeoutMs: RUN_MS });

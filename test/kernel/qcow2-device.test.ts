@@ -6,20 +6,18 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type BootResult, bootKernel } from './boot.ts';
 import { kernelLines } from './lines.ts';
 import { prepareModule } from './prepare.ts';
+import { canGrow, deviceSteps, saidOfImage } from './qcow2-device-steps.ts';
 import { dmQcow2, qcow2Files, qcow2Modules, qcow2Script, splatsOf } from './qcow2-guest.ts';
 import { ext4Disk, extractDisk, type MadeImage, makeImages } from './qcow2-images.ts';
 
 const PREPARE_MS = 30 * 60_000;
 const BOOT_MS = 20 * 60_000;
 const MIB = 1024 * 1024;
-const GROWTH = 3 * MIB;
 
-// The last has a larger backing file, of which more would be seen.
 const names = [
   ...['cluster-512', 'cluster-4k', 'cluster-64k', 'snapshots', 'subclusters-16k', 'growing'],
   ...['data-file', 'data-file-raw', 'data-file-subclusters', 'over-longer'],
 ];
-const canGrow = (name: string) => name !== 'over-longer';
 
 let folder: string;
 let images: MadeImage[];
@@ -31,33 +29,6 @@ beforeAll(() => {
 });
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
-
-/** Writes each image, asks and grows its device while it is there, and writes it again. */
-function deviceScript(): string {
-  // Tops first: what is below another is changed after it.
-  const steps = [...images].reverse().map(({ name, file, bytes }, index) => {
-    const exercise = `qcow2-exercise /dev/mapper/t /images/${name}.model ${index} 2 30 4`;
-    return `echo "@@image ${name}"
-if blkfleet-qcow2 attach /images/${file} --name t >/dev/null; then
-	${exercise} && echo "@@same"
-	blkfleet-qcow2 message t flush && echo "@@flushed"
-	for what in cache allocation errors stats; do echo "@@$what $(blkfleet-qcow2 message t $what)"; done
-	blkfleet-qcow2 message t nothing 2>/dev/null || echo "@@unknown"
-	if blkfleet-qcow2 grow t ${bytes + GROWTH} 2>/dev/null; then
-		dd if=/dev/null of=/images/${name}.model bs=1 seek=${bytes + GROWTH} 2>/dev/null
-		cmp /images/${name}.model /dev/mapper/t && echo "@@grown"
-		${exercise} && echo "@@same again"
-	else
-		echo "@@not grown"
-	fi
-	blkfleet-qcow2 suspend t
-	blkfleet-qcow2 message t flush 2>/dev/null || echo "@@suspended"
-	blkfleet-qcow2 resume t
-	blkfleet-qcow2 detach t && echo "@@detached"
-fi`;
-  });
-  return qcow2Script(`${steps.join('\n')}\necho "@@image"`);
-}
 
 /** What is wrong with an image that came back; empty: nothing. */
 function problemsOf(back: string, { name, file, dataFile }: MadeImage): string[] {
@@ -88,7 +59,7 @@ describe.each(kernelLines)('dm-qcow2 devices on kernel $line ($suite)', (line) =
       kernel: image,
       modules: qcow2Modules(image),
       files: qcow2Files(built),
-      script: deviceScript(),
+      script: qcow2Script(deviceSteps(images)),
       disks: [disk],
       append: line.debug,
       timeoutMs: BOOT_MS,
@@ -100,8 +71,7 @@ describe.each(kernelLines)('dm-qcow2 devices on kernel $line ($suite)', (line) =
     rmSync(back, { recursive: true });
   }, PREPARE_MS + BOOT_MS);
 
-  const said = (name: string) =>
-    result.output.split(/^@@image ?/m).find((part) => part.startsWith(`${name}\n`)) ?? '';
+  const said = (name: string) => saidOfImage(result.output, name);
 
   test.each(names)('%s holds what was written, before and after it has grown', (name) => {
     const tail = result.output.split('\n').slice(-20).concat(result.console.split('\n').slice(-20));

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { sumOf } from './qcow2-sum.ts';
 
 /** An image that was made, and what its disk holds. */
 export interface MadeImage {
@@ -12,7 +12,7 @@ export interface MadeImage {
   dataFile?: string | undefined;
   bytes: number;
   /** Of the whole disk, as qemu-img reads it. */
-  sha256: string;
+  sum: string;
 }
 
 /** How to make one. Commands run in the images' folder; IMAGE stands for the file's name. */
@@ -211,7 +211,7 @@ function make(folder: string, recipe: Recipe): MadeImage {
     file,
     dataFile: dataFileOf(recipe),
     bytes: expected.length,
-    sha256: createHash('sha256').update(expected).digest('hex'),
+    sum: sumOf(expected),
   };
 }
 

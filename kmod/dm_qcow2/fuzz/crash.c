@@ -5,8 +5,8 @@
  * have leaked clusters, but nothing else, and what was flushed before must be there.
  *
  * usage: qcow2-crash SEED ROUNDS OPERATIONS CRASHES FORMAT:FILE...
- * The chain, the top first; FORMAT is qcow2 or raw, or data for the top's external data file. Works in the folder of the
- * images, which it does not change.
+ * The chain, the top first; FORMAT is qcow2 or raw, or data for the top's external data file. With an odd SEED the files are
+ * on disks with blocks of 4096 bytes. Works in the folder of the images, which it does not change.
  */
 #include <sys/wait.h>
 #include <unistd.h>
@@ -293,7 +293,11 @@ static void restart(struct disk *image, struct disk *data)
 
 static struct disk *copy_of(const struct disk *disk)
 {
-	return disk ? disk_new(disk->data, disk->size) : NULL;
+	struct disk *copy = disk ? disk_new(disk->data, disk->size) : NULL;
+
+	if (copy)
+		copy->block = disk->block;
+	return copy;
 }
 
 /* A device that failed is read only from then on, also when it is resumed: it shows what is in the file, and leaves that. */
@@ -414,9 +418,13 @@ int main(int argc, char **argv)
 	}
 	snprintf(run.folder, sizeof(run.folder), "%s", strchr(argv[5], ':') + 1);
 	*strrchr(run.folder, '/') = '\0';
+	for (i = 0; i < run.nr; i++)
+		run.disks[i]->block = atoi(argv[1]) % 2 ? 4096 : 512;
 	disk_log(run.disks[0]);
-	if (run.data)
+	if (run.data) {
+		run.data->block = run.disks[0]->block;
 		disk_log(run.data);
+	}
 	resume();
 	run.model = malloc(run.size);
 	run.flushed = malloc(run.size);

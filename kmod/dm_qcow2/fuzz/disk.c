@@ -20,6 +20,7 @@ struct disk *disk_new(const void *data, uint64_t size)
 	struct disk *disk = calloc(1, sizeof(*disk));
 
 	disk->fail_after = -1;
+	disk->block = 512;
 	disk->size = size;
 	disk->room = size + 65536;
 	disk->data = calloc(1, disk->room);

@@ -111,14 +111,17 @@ void qcow2_unpackers_drop(struct qcow2_unpackers *unpackers)
 
 /* request.h */
 
-struct own_request {
-	struct qcow2_request request;
-	u8 *data;
-};
-
 static u8 *memory_of(struct qcow2_request *request)
 {
-	return container_of(request, struct own_request, request)->data;
+	return (u8 *)request->vecs->bv_page;
+}
+
+void (*emulate_queued)(struct qcow2_request *request);
+
+void qcow2_request_queue(struct qcow2_request *request)
+{
+	fuzz_assert(emulate_queued);
+	emulate_queued(request);
 }
 
 void qcow2_memory_iter(struct qcow2_request *request, u32 skip, u32 bytes, unsigned int direction,
@@ -191,23 +194,25 @@ static int next_piece(struct qcow2_request *request, bool wait)
 
 int emulate_request(struct emulated *device, enum qcow2_op op, bool unmap, u64 at, u64 bytes, u8 *data)
 {
-	struct own_request own = {
-		.request = { .target = &device->target, .op = op, .unmap = unmap, .at = at, .bytes = bytes },
-		.data = data,
+	struct bio_vec vec = { .bv_page = (struct page *)data, .bv_len = bytes };
+	struct qcow2_request request = {
+		.target = &device->target, .op = op, .unmap = unmap, .at = at, .bytes = bytes, .vecs = &vec,
 	};
-	struct qcow2_request *request = &own.request;
 	bool wait = false;
+	int error = 0;
 
-	while (request->done < request->bytes) {
-		u64 before = request->done;
-		int error = next_piece(request, wait);
+	fuzz_assert(qcow2_partial_begin(&request));
+	while (request.done < request.bytes && !error) {
+		u64 before = request.done;
 
-		if (error && (error != -EAGAIN || wait))
-			return error;
-		wait = error || before == request->done;
-		fuzz_assert(request->done <= request->bytes);
+		error = next_piece(&request, wait);
+		if (error == -EAGAIN && !wait)
+			error = next_piece(&request, true);
+		wait = before == request.done;
+		fuzz_assert(request.done <= request.bytes);
 	}
-	return request->status ? -EIO : 0;
+	qcow2_partial_end(&request);
+	return request.status ? -EIO : error;
 }
 
 int emulate_flush(struct emulated *device)
@@ -251,12 +256,12 @@ int emulate_open(struct emulated *device, struct disk **disks, unsigned int nr, 
 	for (i = 0; i < nr; i++) {
 		device->files[i] = (struct file){ .f_op = &ops, .disk = disks[i] };
 		device->files[i].f_path.file = &device->files[i];
-		target->images[i].file = (struct qcow2_file){ .file = &device->files[i], .block = 512 };
+		target->images[i].file = (struct qcow2_file){ .file = &device->files[i], .block = disks[i]->block };
 		target->images[i].is_raw = is_raw && i == nr - 1;
 	}
 	if (data) {
 		device->data = (struct file){ .f_op = &ops, .disk = data };
-		target->images[0].data_file = (struct qcow2_file){ .file = &device->data, .block = 512 };
+		target->images[0].data_file = (struct qcow2_file){ .file = &device->data, .block = data->block };
 		target->images[0].has_data_file = true;
 	}
 	qcow2_grace_init(&target->grace);

@@ -27,6 +27,9 @@ int emulate_open(struct emulated *device, struct disk **disks, unsigned int nr, 
 /* Suspends, if it was resumed and @clean, and frees all but the disks. */
 void emulate_close(struct emulated *device, bool clean);
 
+/* Called for a request that had to wait and goes on; NULL: none does, as one comes behind the other. */
+extern void (*emulate_queued)(struct qcow2_request *request);
+
 /* Does a request as .map and the threads behind it do. Return: 0 or a negative errno. */
 int emulate_request(struct emulated *device, enum qcow2_op op, bool unmap, u64 at, u64 bytes, u8 *data);
 int emulate_flush(struct emulated *device);

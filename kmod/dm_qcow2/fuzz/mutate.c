@@ -8,14 +8,13 @@
  */
 #include <unistd.h>
 
-#include "emulate.h"
+#include "use.h"
 
 static u64 state;
 
 static u32 draw(u32 below)
 {
-	state = state * 6364136223846793005ULL + 1442695040888963407ULL;
-	return (state >> 33) % below;
+	return use_draw(&state, below);
 }
 
 static u64 get64(const struct disk *disk, u64 at)
@@ -85,42 +84,6 @@ static void mutate(struct disk *disk)
 		disk->size = draw(disk->size + 1);
 }
 
-static void use(struct emulated *device, bool write)
-{
-	u64 size = device->target.images[0].size, i;
-	static u8 data[1 << 19];
-
-	if (size > 1ULL << 40)
-		size = 1ULL << 40;
-	for (i = 0; i < 60 && size >= 512; i++) {
-		u64 sectors = min(size / 512, (u64)(1 + draw(1000)));
-		u64 at = ((u64)draw(1U << 31) % (size / 512 - sectors + 1)) * 512;
-		u32 kind = write ? draw(10) : 0;
-
-		if (kind < 4)
-			emulate_request(device, QCOW2_OP_READ, false, at, sectors * 512, data);
-		else if (kind < 8)
-			emulate_request(device, QCOW2_OP_WRITE, false, at, sectors * 512, data);
-		else if (kind < 9)
-			emulate_request(device, draw(2) ? QCOW2_OP_ZERO : QCOW2_OP_DISCARD, draw(2), at, sectors * 512, NULL);
-		else
-			emulate_flush(device);
-	}
-}
-
-static void try(struct disk *disk, bool write, unsigned int *opened)
-{
-	static struct emulated device;
-	const char *reason = "";
-	int error = emulate_open(&device, &disk, 1, NULL, false, write, &reason);
-
-	if (!error) {
-		use(&device, write);
-		++*opened;
-	}
-	emulate_close(&device, !error);
-}
-
 int main(int argc, char **argv)
 {
 	unsigned int rounds, opened[2] = { 0 }, i;
@@ -139,10 +102,11 @@ int main(int argc, char **argv)
 		if (fuzz_verbose)
 			fprintf(stderr, "round of seed %llu\n", strtoull(argv[1], NULL, 10) + i);
 		mutate(disk);
+		disk->block = draw(2) ? 4096 : 512;
 		if (!draw(4))
 			disk->fail_after = draw(40);
-		try(disk, false, &opened[0]);
-		try(disk, true, &opened[1]);
+		opened[0] += use_image(disk, false, &state);
+		opened[1] += use_image(disk, true, &state);
 		disk_free(disk);
 	}
 	printf("%u rounds, %u opened to be read, %u to be written\n", rounds, opened[0], opened[1]);

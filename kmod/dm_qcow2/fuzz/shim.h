@@ -306,7 +306,7 @@ void fuzz_queue_work(struct delayed_work *work);
 #define wait_event_timeout(head, condition, ticks) wait_event(head, condition)
 #define schedule_timeout_uninterruptible(ticks) fuzz_assert(!"waits for memory")
 
-/* Shrinkers, mempools and bios are there in name only. */
+/* Shrinkers, pools and bios are there in name only: memory is never short. */
 struct shrink_control {
 	unsigned long nr_to_scan;
 };
@@ -324,8 +324,13 @@ typedef struct {
 	int unused;
 } mempool_t;
 
+#define mempool_init_page_pool(pool, min, order) ((void)(pool), 0)
+#define mempool_exit(pool) ((void)(pool))
+#define mempool_alloc(pool, gfp) ((void)(pool), alloc_page(gfp))
+#define mempool_free(page, pool) ((void)(pool), free(page))
+
 struct bvec_iter {
-	int unused;
+	unsigned int bi_size;
 };
 
 struct bio;

@@ -3,42 +3,21 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <linux/vhost.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "dirty_log.h"
 #include "hostile.h"
 #include "iommu.h"
 #include "suite.h"
 
 #define LOG_ALL (1ull << VHOST_F_LOG_ALL)
-#define LOG_PAGE 4096u
-#define LOG_BYTES ((NEXT_GPA + NEXT_BYTES) / LOG_PAGE / 8)
 
 /* Of self->count. */
 enum { WITH_RINGS = 1, WITH_IOTLB = 2 };
-
-struct log {
-	/* One page more on either side, which must stay as it is. */
-	uint8_t *room;
-	uint8_t *bits;
-	int event;
-};
-
-static void log_create(struct log *log)
-{
-	log->room = mmap(NULL, LOG_BYTES + 2 * LOG_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (log->room == MAP_FAILED)
-		fail_errno("can not map a log");
-	log->bits = log->room + LOG_PAGE;
-	log->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (log->event < 0)
-		fail_errno("eventfd");
-}
 
 static int set_base(const struct guest *guest, const void *bits)
 {
@@ -58,7 +37,7 @@ static void log_switch(const struct guest *guest, bool on)
 		fail_errno("VHOST_SET_FEATURES with logging %s", on ? "on" : "off");
 }
 
-static void log_give(const struct guest *guest, const struct log *log)
+static void log_give(const struct guest *guest, const struct dirty_log *log)
 {
 	if (set_base(guest, log->bits))
 		fail_errno("VHOST_SET_LOG_BASE");
@@ -88,86 +67,6 @@ static int set_ring(const struct guest *guest, unsigned flags, uint64_t log_gpa)
 	return ioctl(guest->vhost, VHOST_SET_VRING_ADDR, &addresses);
 }
 
-static bool is_set(const struct log *log, uint64_t gpa)
-{
-	return log->bits[gpa / LOG_PAGE / 8] >> (gpa / LOG_PAGE % 8) & 1;
-}
-
-static unsigned count_bits(const struct log *log)
-{
-	unsigned count = 0;
-
-	for (size_t i = 0; i < LOG_BYTES; i++)
-		count += (unsigned)__builtin_popcount(log->bits[i]);
-	return count;
-}
-
-struct snapshot {
-	char *region[MEMORY_REGIONS];
-};
-
-static void snapshot_take(struct snapshot *snapshot, const struct memory *memory)
-{
-	for (unsigned i = 0; i < MEMORY_REGIONS; i++) {
-		snapshot->region[i] = malloc(memory->region[i].bytes);
-		if (!snapshot->region[i])
-			fail("out of memory");
-		memcpy(snapshot->region[i], memory->region[i].hva, memory->region[i].bytes);
-	}
-}
-
-static void snapshot_free(struct snapshot *snapshot)
-{
-	for (unsigned i = 0; i < MEMORY_REGIONS; i++)
-		free(snapshot->region[i]);
-}
-
-static bool is_used_ring(const struct guest *guest, const char *page)
-{
-	const char *from = (const char *)guest->ring[0].used;
-	const char *to = from + sizeof(struct vring_used) + guest->ring[0].num * sizeof(struct vring_used_elem) + 2;
-
-	return page < to && from < page + LOG_PAGE;
-}
-
-/* Returns how many pages changed. */
-static unsigned expect_changes(const struct guest *guest, const struct snapshot *before, const struct log *log,
-			       bool rings)
-{
-	unsigned changes = 0, marked = count_bits(log), expected = 0;
-
-	for (unsigned i = 0; i < MEMORY_REGIONS; i++) {
-		const struct memory_region *region = &guest->memory.region[i];
-
-		for (size_t at = 0; at < region->bytes; at += LOG_PAGE) {
-			bool changed = memcmp(region->hva + at, before->region[i] + at, LOG_PAGE) != 0;
-			bool wanted = changed && (rings || !is_used_ring(guest, region->hva + at));
-
-			if (is_set(log, region->gpa + at) != wanted)
-				fail("page %#llx %s, expected it to be %s, saw the opposite",
-				     (unsigned long long)(region->gpa + at), changed ? "changed" : "did not change",
-				     wanted ? "marked" : "left alone");
-			changes += changed;
-			expected += wanted;
-		}
-	}
-	if (marked != expected)
-		fail("expected %u bits, saw %u: some are of no page of the guest", expected, marked);
-	for (unsigned i = 0; i < LOG_PAGE; i++)
-		if (log->room[i] || log->bits[LOG_BYTES + i])
-			fail("expected the memory round the log to be left alone, saw it written");
-	return changes;
-}
-
-static void expect_event(const struct log *log)
-{
-	struct pollfd wait_for = { .fd = log->event, .events = POLLIN };
-	uint64_t count;
-
-	if (poll(&wait_for, 1, COMPLETION_MS) != 1 || read(log->event, &count, sizeof(count)) != sizeof(count))
-		fail("expected the log's eventfd to be signalled, saw nothing");
-}
-
 /* One request; what was there before differs from what it brings, so that each page that is written changes. */
 static void run_exact(const struct disk *disk, const struct check_case *self)
 {
@@ -178,14 +77,14 @@ static void run_exact(const struct disk *disk, const struct check_case *self)
 	struct iommu iommu;
 	struct guest guest;
 	unsigned changes;
-	struct log log;
+	struct dirty_log log;
 	char *data;
 
 	if (self->shape.type != VIRTIO_BLK_T_GET_ID && self->shape.bytes % disk->block)
 		skip("the disk's blocks are %u bytes", disk->block);
 	options.features = translated ? ACCESS_PLATFORM : 0;
 	guest_create(&guest, &options);
-	log_create(&log);
+	dirty_log_create(&log);
 	log_give(&guest, &log);
 	if (rings && set_ring(&guest, 1 << VHOST_VRING_F_LOG, gpa_of(&guest, guest.ring[0].used)))
 		fail_errno("VHOST_SET_VRING_ADDR with VHOST_VRING_F_LOG");
@@ -215,8 +114,8 @@ static void run_exact(const struct disk *disk, const struct check_case *self)
 	guest_detach(&guest);
 	if (translated)
 		iommu_end(&iommu);
-	changes = expect_changes(&guest, &before, &log, rings);
-	expect_event(&log);
+	changes = dirty_log_expect_changes(&guest, &before, &log, rings);
+	dirty_log_expect_event(&log);
 	note("%u pages changed", changes);
 	snapshot_free(&before);
 	free(data);
@@ -240,24 +139,24 @@ static void run_toggle(const struct disk *disk, const struct check_case *self)
 {
 	const uint64_t first = DATA_GPA + 8 * MIB, second = first + 64 * LOG_PAGE, third = second + 64 * LOG_PAGE;
 	struct guest guest;
-	struct log log;
+	struct dirty_log log;
 
 	guest_create(&guest, &self->options);
-	log_create(&log);
+	dirty_log_create(&log);
 	guest_attach(&guest, disk->fd);
 	if (!set_features(&guest, guest.features | LOG_ALL) || errno != EFAULT)
 		fail("logging without a log: expected EFAULT, saw %s", strerror(errno));
 	log_give(&guest, &log);
 	read_page(&guest, first);
-	if (count_bits(&log))
-		fail("expected nothing to be logged before it is switched on, saw %u bits", count_bits(&log));
+	if (dirty_log_count(&log))
+		fail("expected nothing to be logged before it is switched on, saw %u bits", dirty_log_count(&log));
 	log_switch(&guest, true);
 	if (set_ring(&guest, 1 << VHOST_VRING_F_LOG, gpa_of(&guest, guest.ring[0].used)))
 		fail_errno("VHOST_SET_VRING_ADDR while running, with only the flag changed");
 	read_page(&guest, second);
-	if (is_set(&log, first) || !is_set(&log, second))
+	if (dirty_log_is_set(&log, first) || !dirty_log_is_set(&log, second))
 		fail("expected the second page to be logged only, saw otherwise");
-	if (!is_set(&log, gpa_of(&guest, guest.ring[0].used)))
+	if (!dirty_log_is_set(&log, gpa_of(&guest, guest.ring[0].used)))
 		fail("expected the used ring to be logged, saw that it was not");
 	if (!set_features(&guest, guest.features ^ (1ull << VIRTIO_RING_F_EVENT_IDX)) || errno != EBUSY)
 		fail("another feature while running: expected EBUSY, saw %s", strerror(errno));
@@ -268,8 +167,8 @@ static void run_toggle(const struct disk *disk, const struct check_case *self)
 	/* The one before may have set bits until its used index was logged. */
 	memset(log.bits, 0, LOG_BYTES);
 	read_page(&guest, third);
-	if (count_bits(&log))
-		fail("expected nothing to be logged after it is switched off, saw %u bits", count_bits(&log));
+	if (dirty_log_count(&log))
+		fail("expected nothing to be logged after it is switched off, saw %u bits", dirty_log_count(&log));
 	guest_close(&guest);
 }
 
@@ -283,10 +182,10 @@ static unsigned switch_in_flight(const struct disk *disk, const struct check_cas
 	unsigned flying = 0, missed = 0;
 	bool late[FLYING];
 	struct guest guest;
-	struct log log;
+	struct dirty_log log;
 
 	guest_create(&guest, &self->options);
-	log_create(&log);
+	dirty_log_create(&log);
 	log_give(&guest, &log);
 	for (unsigned i = 0; i < FLYING; i++) {
 		struct request_shape shape = { .type = VIRTIO_BLK_T_IN, .bytes = FLYING_BYTES, .sector = 8 * i,
@@ -312,8 +211,8 @@ static unsigned switch_in_flight(const struct disk *disk, const struct check_cas
 	for (unsigned i = 0; i < FLYING; i++) {
 		request_expect(&requests[i], VIRTIO_BLK_S_OK);
 		for (uint32_t at = 0; late[i] && at < FLYING_BYTES; at += LOG_PAGE)
-			missed += !is_set(&log, requests[i].spans[1].gpa + at);
-		missed += late[i] && !is_set(&log, requests[i].spans[2].gpa);
+			missed += !dirty_log_is_set(&log, requests[i].spans[1].gpa + at);
+		missed += late[i] && !dirty_log_is_set(&log, requests[i].spans[2].gpa);
 		request_free(&requests[i]);
 	}
 	if (missed)
@@ -363,10 +262,10 @@ static void run_errors(const struct disk *disk, const struct check_case *self)
 	bool far_is_beyond = !has_wide_addresses();
 	int bad_fd = 9999;
 	struct guest guest;
-	struct log log;
+	struct dirty_log log;
 
 	guest_create(&guest, &self->options);
-	log_create(&log);
+	dirty_log_create(&log);
 	expect_error("unknown flag of a vring", set_ring(&guest, 2, 0), EOPNOTSUPP);
 	expect_error("misaligned log address", set_ring(&guest, 1, 2), EINVAL);
 	expect_error("log address that wraps", set_ring(&guest, 1, UINT64_MAX - 3), EINVAL);
@@ -400,10 +299,10 @@ static void run_gone(const struct disk *disk, const struct check_case *self)
 {
 	struct request request;
 	struct guest guest;
-	struct log log;
+	struct dirty_log log;
 
 	guest_create(&guest, &self->options);
-	log_create(&log);
+	dirty_log_create(&log);
 	log_give(&guest, &log);
 	log_switch(&guest, true);
 	guest_attach(&guest, disk->fd);

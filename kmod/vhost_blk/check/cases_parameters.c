@@ -17,7 +17,7 @@ static void run_parameters(const struct disk *disk, const struct check_case *sel
 	} bad[] = {
 		{ "weight", "0" },   { "weight", "1025" },	 { "weight", "many" },
 		{ "weight", "-1" },  { "busyloop_us", "10001" }, { "busyloop_us", "4294967296" },
-		{ "workers", "65" }, { "workers", "" },
+		{ "workers", "65" }, { "workers", "" },	 { "kick_requests", "33" },
 	};
 
 	(void)disk;

@@ -7,13 +7,19 @@
 #include "guest.h"
 #include "request.h"
 
+/* Where the block is. */
+#define KNOWN_SECTOR 4096u
+
 /* Lays the block and builds a request for it, which may be read many times. */
 void known_prepare(const struct disk *disk, struct guest *guest, struct request *request);
 
 /* Reads it through @queue; fails the case when it is not what was laid. */
 void known_read(struct guest *guest, struct request *request, unsigned queue);
 
-/* Both, once through each queue. */
+/* Fails the case when an answered request is not what was laid. */
+void known_expect(const struct guest *guest, const struct request *request);
+
+/* known_prepare() and known_read(), once through each queue. */
 void known_read_all(const struct disk *disk, struct guest *guest);
 
 #endif

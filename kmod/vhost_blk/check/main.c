@@ -33,6 +33,8 @@ static void add_all(struct suite *suite)
 	suite_add_workers(suite);
 	suite_add_polling(suite);
 	suite_add_parameters(suite);
+	suite_add_kick(suite);
+	suite_add_kick_kept(suite);
 	suite_add_counters(suite);
 	suite_add_hostile_rings(suite);
 	suite_add_hostile_requests(suite);

@@ -77,6 +77,8 @@ void suite_add_hostile_ioctls(struct suite *suite);
 void suite_add_workers(struct suite *suite);
 void suite_add_polling(struct suite *suite);
 void suite_add_parameters(struct suite *suite);
+void suite_add_kick(struct suite *suite);
+void suite_add_kick_kept(struct suite *suite);
 void suite_add_counters(struct suite *suite);
 void suite_add_lifecycle(struct suite *suite);
 void suite_add_matrix(struct suite *suite);

@@ -13,6 +13,9 @@
 #include <linux/eventfd.h>
 #include <linux/highmem.h>
 #include <linux/fs.h>
+#include <linux/mm.h>
+#include <linux/sched.h>
+#include <linux/task_work.h>
 #include <linux/uio.h>
 #include <linux/virtio_blk.h>
 
@@ -58,6 +61,27 @@ static inline sector_t bdev_nr_sectors(struct block_device *bdev)
 #ifndef HAVE_KMAP_LOCAL_PAGE
 #define kmap_local_page kmap_atomic
 #define kunmap_local kunmap_atomic
+#endif
+
+/* Kernels of distributions export it, but not all kernels do: where it is missing it is NULL. */
+#pragma weak task_work_add
+
+#ifndef PF_USER_WORKER
+#define PF_USER_WORKER 0
+#endif
+
+/* For pin_user_pages_fast(): only what is there at once. */
+#ifdef FOLL_FAST_ONLY
+#define FOLL_NO_WAIT FOLL_FAST_ONLY
+#else
+#define FOLL_NO_WAIT FOLL_NOFAULT
+#endif
+
+#ifndef HAVE_BDEV_NOWAIT
+static inline bool bdev_nowait(struct block_device *bdev)
+{
+	return blk_queue_nowait(bdev_get_queue(bdev));
+}
 #endif
 
 /* Says how many requests will come under a plug, so that they can be allocated together where the kernel does so. */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* What the parsers call and a fuzzer does without: counters, resize, and an IOTLB, which no input has. */
+/* What the parsers call and a fuzzer does without: counters, kicks, resize, and an IOTLB, which no input has. */
 #include "../device.h"
+#include "../kick.h"
 #include "../request.h"
 
 enum vblk_request_type vblk_stats_type(u32 type)
@@ -17,6 +18,10 @@ void vblk_stats_leave_flight(struct vblk_request *request)
 }
 
 void vblk_stats_answer(const struct vblk_request *request, u8 status)
+{
+}
+
+void vblk_kick_rest(struct vblk_vq *vq)
 {
 }
 

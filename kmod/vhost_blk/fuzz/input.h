@@ -56,7 +56,11 @@ enum input_step {
 	STEP_AVAILABLE,
 	/* A byte of memory changes: offset, 16 bits, and value. */
 	STEP_STORE,
-	STEP_STORE_TOO,
+	/*
+	 * Where nothing is in flight: as STEP_TAKE and STEP_END by a thread that kicks. Which of its accesses to memory fails,
+	 * 0: none; how the request ends, as for STEP_END.
+	 */
+	STEP_KICK,
 	STEP_RESTART,
 };
 

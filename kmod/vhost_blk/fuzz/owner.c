@@ -89,7 +89,7 @@ size_t fuzz_read(void *to, const void *from, size_t len)
 		return 0;
 	}
 	fuzz_assert(owner_may_access((u64)from, len, false));
-	if (!owner_mapped((u64)from, len))
+	if (!owner_mapped((u64)from, len) || fuzz_not_there())
 		return len;
 	memcpy(to, owner_memory + ((u64)from - OWNER_BASE), len);
 	call_hook();
@@ -99,7 +99,7 @@ size_t fuzz_read(void *to, const void *from, size_t len)
 size_t fuzz_write(void *to, const void *from, size_t len)
 {
 	fuzz_assert(owner_may_access((u64)to, len, true));
-	if (!owner_mapped((u64)to, len))
+	if (!owner_mapped((u64)to, len) || fuzz_not_there())
 		return len;
 	memcpy(owner_memory + ((u64)to - OWNER_BASE), from, len);
 	call_hook();
@@ -112,6 +112,8 @@ int pin_user_pages_fast(unsigned long start, int nr, unsigned int flags, struct 
 	int i;
 
 	fuzz_assert(nr > 0 && !offset_in_page(start));
+	if (flags & FOLL_NO_WAIT && fuzz_not_there())
+		return 0;
 	for (i = 0; i < nr && owner_mapped(start + i * PAGE_SIZE, PAGE_SIZE); i++) {
 		fuzz_assert(owner_may_pin(start + i * PAGE_SIZE, flags & FOLL_WRITE));
 		pages[i] = malloc(sizeof(*pages[i]));

@@ -91,6 +91,8 @@ static void script(struct seed *seed, unsigned int count)
 	const u8 steps[] = {
 		STEP_AVAILABLE, count, STEP_TAKE_MANY, 255, STEP_END, 0, STEP_END, 0, STEP_PUBLISH,
 		STEP_RESTART, STEP_AVAILABLE, 1, STEP_TAKE, STEP_END, 0, STEP_PUBLISH,
+		STEP_RESTART, STEP_AVAILABLE, 1, STEP_KICK, 0, 0, STEP_PUBLISH,
+		STEP_RESTART, STEP_AVAILABLE, 1, STEP_KICK, 9, 0, STEP_TAKE, STEP_PUBLISH,
 	};
 
 	memcpy(seed->steps, steps, sizeof(steps));

@@ -101,6 +101,9 @@ bool access_ok(const void *from, size_t len);
 #define unsafe_get_user(x, from, fault) do { if (get_user(x, from)) goto fault; } while (0)
 #define unsafe_put_user(x, to, fault) do { if (put_user(x, to)) goto fault; } while (0)
 
+/* Whether an access to the owner's memory fails as it is not there at once. */
+bool fuzz_not_there(void);
+
 /* Allocations that a sanitizer sees; those that may fail do so where fuzz_no_memory says. */
 #define GFP_KERNEL 1
 #define GFP_KERNEL_ACCOUNT 1
@@ -125,6 +128,7 @@ bool fuzz_no_memory(void);
 #define PAGE_MASK (~(PAGE_SIZE - 1))
 #define offset_in_page(address) ((unsigned long)(address) & (PAGE_SIZE - 1))
 #define FOLL_WRITE 1
+#define FOLL_NO_WAIT 2
 struct page {
 	u8 *bytes;
 	/* Where the owner has it, 0: allocated. */
@@ -187,6 +191,7 @@ static inline bool llist_add(struct llist_node *node, struct llist_head *head)
 /* What the module's structures hold, but the parsers do not use. */
 struct bio {};
 struct delayed_work {};
+struct timer_list {};
 struct list_head {};
 struct mutex {};
 struct ratelimit_state {};

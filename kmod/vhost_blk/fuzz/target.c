@@ -14,7 +14,7 @@
 #include "model.h"
 #include "owner.h"
 
-/* As in vq.c. */
+/* As in turn.c. */
 #define MAX_BYTES_IN_FLIGHT (64ULL << 20)
 
 #define RANGE_FEATURES	(BIT_ULL(VIRTIO_BLK_F_DISCARD) | BIT_ULL(VIRTIO_BLK_F_WRITE_ZEROES) | \
@@ -25,6 +25,8 @@ static struct {
 	size_t left;
 	/* Allocations until the next that fails; 0: none does. */
 	unsigned int until_no_memory;
+	/* The same for accesses of a thread that kicks. */
+	unsigned int until_not_there;
 } script;
 
 static struct vblk_dev device;
@@ -42,6 +44,11 @@ void fuzz_failed(const char *condition, const char *file, int line)
 bool fuzz_no_memory(void)
 {
 	return script.until_no_memory && !--script.until_no_memory;
+}
+
+bool fuzz_not_there(void)
+{
+	return script.until_not_there && !--script.until_not_there;
 }
 
 int vblk_vq_broken(struct vblk_vq *queue, const char *reason)
@@ -128,7 +135,7 @@ static int next_chain(void)
 		return ret;
 	before = vq.vring;
 	ret = vblk_vring_take(&vq.vring, vq.mem, vq.chain);
-	if (!mutating)
+	if (!mutating && !(vq.of_kicker && ret))
 		model_check_chain(&before, vq.mem, vq.chain, ret);
 	if (ret)
 		return ret;
@@ -215,6 +222,55 @@ static int end_error(u8 byte)
 	return byte & 0x80 ? byte & 0x40 ? -EOPNOTSUPP : -EIO : 0;
 }
 
+/* The kicker has started one request, which ends at once: it answers it, or has done nothing of that. */
+static void end_of_kicker(int error)
+{
+	u16 used = vq.vring.used_idx;
+	struct vblk_request *request;
+	int ret;
+
+	disk_end(0, error);
+	request = container_of(vq.done.first, struct vblk_request, done);
+	vq.done.first = NULL;
+	ret = vblk_request_finish(request);
+	vq.of_kicker = false;
+	script.until_not_there = 0;
+	if (ret) {
+		fuzz_assert(vq.in_flight == 1 && vq.vring.used_idx == used);
+		ret = vblk_request_finish(request);
+	}
+	check_answer(ret, request->head, used, 1 - vq.in_flight);
+	fuzz_assert(vq.in_flight == disk_waiting());
+}
+
+/* A turn of a kicker for one request. What fails has changed nothing, so that a worker can do it. */
+static void kick(void)
+{
+	u16 last = vq.vring.last_avail, used = vq.vring.used_idx;
+	unsigned int not_there = next_byte() % 32;
+	int ret, error = end_error(next_byte());
+
+	if (vq.broken || vq.in_flight || vq.log.all || vq.vring.log_used)
+		return;
+	vq.of_kicker = true;
+	script.until_not_there = not_there;
+	ret = next_chain();
+	if (ret > 0) {
+		writable[vq.chain->head] = writable_bytes(vq.chain);
+		ret = vblk_request_start(&vq, vq.chain);
+		fuzz_assert(vq.in_flight == !ret && vq.in_flight == disk_waiting() && vq.vring.used_idx == used);
+		if (ret)
+			vblk_vring_untake(&vq.vring);
+		else
+			last++;
+	}
+	fuzz_assert(vq.vring.last_avail == last);
+	if (vq.in_flight)
+		end_of_kicker(error);
+	vq.of_kicker = false;
+	script.until_not_there = 0;
+}
+
 static void step(void)
 {
 	u8 byte = next_byte();
@@ -239,8 +295,10 @@ static void step(void)
 		make_available(next_byte());
 		break;
 	case STEP_STORE:
-	case STEP_STORE_TOO:
 		store_byte();
+		break;
+	case STEP_KICK:
+		kick();
 		break;
 	case STEP_RESTART:
 		drain();
@@ -351,6 +409,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 	script.steps = data;
 	script.left = min_t(size_t, size, input.nr_steps);
 	script.until_no_memory = 0;
+	script.until_not_there = 0;
 	data += script.left;
 	size -= script.left;
 	owner_reset();

@@ -53,6 +53,26 @@ export async function fetchPackages(
 }
 
 /**
+ * Downloads the upstream archive of a source package into the cache.
+ * @returns the file, as apt checked it: NAME_VERSION.orig.tar.xz
+ * @throws FleetError E_STEP when the mirror can not be reached or has no such source
+ */
+export async function fetchSource(query: PackageQuery & { name: string }, log: Log): Promise<string> {
+  return withState({ ...query, type: 'deb-src' }, log, async (state) => {
+    const archive = ['source', '--download-only', '--tar-only'];
+    const told = await apt(state, 'apt-get', [...archive, '--print-uris', query.name]);
+    const name = /^'\S+' (\S+\.tar\.\w+) /m.exec(told)?.[1];
+    if (!name)
+      throw new FleetError({ code: 'E_STEP', message: `${query.suite} has no source of ${query.name}` });
+    const target = join(state.archives, name);
+    if (await stat(target).catch(() => null)) return target;
+    log(`downloading ${name}`);
+    await inWork(state, (work) => apt(state, 'apt-get', [...archive, query.name], log, undefined, work));
+    return target;
+  });
+}
+
+/**
  * The newest kernel of a line in a suite.
  * @param query `line` is the start of the release, `6.1` (empty: any); `flavour` its end, `cloud-amd64` or `amd64`
  * @throws FleetError E_USAGE when the suite has none
@@ -97,12 +117,13 @@ interface AptState {
 }
 
 async function withState<T>(
-  query: PackageQuery,
+  query: PackageQuery & { type?: 'deb-src' },
   log: Log,
   work: (state: AptState) => Promise<T>,
 ): Promise<T> {
   const mirror = await findMirror();
-  const sources = sourcesFor(mirror, query.suite, query.extraSuites);
+  const listed = sourcesFor(mirror, query.suite, query.extraSuites);
+  const sources = query.type ? listed.replaceAll(/^Types: deb$/gm, `Types: ${query.type}`) : listed;
   const folder = join(cacheFolder(), 'apt', createHash('sha256').update(sources).digest('hex').slice(0, 16));
   const state: AptState = {
     folder,
@@ -180,16 +201,9 @@ async function download(
     else missing.push(name);
   }
   if (missing.length === 0) return found;
-  const work = join(state.archives, `partial-${process.pid}`);
-  await mkdir(work, { recursive: true });
-  try {
-    log(`downloading ${missing.join(' ')}`);
-    const pinned = missing.map((name) => `${name}=${versions.get(name)}`);
-    await apt(state, 'apt-get', ['download', ...pinned], log, signal, work);
-    for (const file of await readdir(work)) await rename(join(work, file), join(state.archives, file));
-  } finally {
-    await rm(work, { recursive: true, force: true });
-  }
+  log(`downloading ${missing.join(' ')}`);
+  const pinned = missing.map((name) => `${name}=${versions.get(name)}`);
+  await inWork(state, (work) => apt(state, 'apt-get', ['download', ...pinned], log, signal, work));
   for (const name of missing) {
     const version = versions.get(name)!;
     const file = await findDeb(state.archives, name, version);
@@ -198,6 +212,18 @@ async function download(
     found.push({ name, version, file });
   }
   return wanted.map((name) => found.find((one) => one.name === name)!);
+}
+
+/** Lets something download into a folder, and moves what is there, when it is whole, to the others. */
+async function inWork(state: AptState, download: (work: string) => Promise<unknown>): Promise<void> {
+  const work = join(state.archives, `partial-${process.pid}`);
+  await mkdir(work, { recursive: true });
+  try {
+    await download(work);
+    for (const file of await readdir(work)) await rename(join(work, file), join(state.archives, file));
+  } finally {
+    await rm(work, { recursive: true, force: true });
+  }
 }
 
 async function closure(

@@ -1,6 +1,6 @@
 import { type BootRequest, type BootResult, bootKernel } from '../boot.ts';
 import type { Prepared } from '../prepare.ts';
-import { storageDaemon } from './storage-daemon.ts';
+import { storageDaemon } from './program-files.ts';
 
 /** The time that a guest measures with: instructions counted on one CPU, or the machine's own on two. */
 export type Clock = 'icount' | 'wall';

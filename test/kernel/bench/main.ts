@@ -3,9 +3,10 @@ import type { BootRequest } from '../boot.ts';
 import { kernelLines } from '../lines.ts';
 import { prepareLine } from '../prepare.ts';
 import { HALT_POLL_US } from './goals.ts';
-import { type BenchResult, type Clock, engines, type Plan, runBench } from './guest.ts';
+import { type Clock, engines, type Plan, runBench } from './guest.ts';
 import { writeResults } from './page.ts';
-import { storageDaemonFiles } from './storage-daemon.ts';
+import { storageDaemonFiles } from './program-files.ts';
+import { log, showMeasurements, showTrouble } from './report.ts';
 import { ratioTable } from './tables.ts';
 
 const usage = `usage: npm run bench:kernel [-- OPTION...]
@@ -93,28 +94,13 @@ export async function main(args: readonly string[]): Promise<number> {
         daemon ??= await storageDaemonFiles(log);
       log(`measuring on ${prepared.image.release}, ${clock}`);
       const result = await runBench(prepared, clock, plans, daemon ?? []);
-      show(result, values.json === true);
+      showMeasurements(result, ratioTable(result), values.json === true);
+      for (const one of result.measurements.filter(({ outcome }) => outcome !== 'ok'))
+        log(`${one.engine} on ${one.disk}, ${one.op}, depth ${one.depth}: ${one.outcome}: ${one.trouble}`);
+      showTrouble(result);
       if (values.write) writeResults(result);
       failed = failed || result.boot.exit !== 0;
     }
   }
   return failed ? 1 : 0;
-}
-
-function log(text: string): void {
-  process.stderr.write(`   ${text}\n`);
-}
-
-function show(result: BenchResult, json: boolean): void {
-  const { release, clock, boot, measurements } = result;
-  if (json)
-    for (const one of measurements)
-      process.stdout.write(`${JSON.stringify({ kernel: release, clock, ...one })}\n`);
-  else process.stdout.write(`\n${release}, ${clock}\n${ratioTable(result)}\n`);
-  for (const one of measurements.filter(({ outcome }) => outcome !== 'ok'))
-    log(`${one.engine} on ${one.disk}, ${one.op}, depth ${one.depth}: ${one.outcome}: ${one.trouble}`);
-  if (boot.exit === 0) return;
-  log(`the guest ended with ${boot.exit ?? 'nothing'}, QEMU with ${boot.ended}:`);
-  for (const said of [boot.output, boot.console])
-    process.stderr.write(`${said.split('\n').slice(-25).join('\n')}\n`);
 }

@@ -3,6 +3,8 @@ import { fileURLToPath } from 'node:url';
 import { kernelLines } from '../lines.ts';
 import { goals, type Reached, reached } from './goals.ts';
 import { type BenchResult, disks } from './guest.ts';
+import type { Qcow2Result } from './qcow2-guest.ts';
+import { qcow2Goals, qcow2Heading, qcow2Ratio, qcow2Rows } from './qcow2-tables.ts';
 import { ratioHeading, ratioRows } from './tables.ts';
 
 const page = fileURLToPath(new URL('../../../docs/performance.md', import.meta.url));
@@ -10,6 +12,40 @@ const page = fileURLToPath(new URL('../../../docs/performance.md', import.meta.u
 /** Puts a result's tables and what it says of the goals into docs/performance.md. */
 export function writeResults(result: BenchResult): void {
   writeFileSync(page, withGoals(withSection(readFileSync(page, 'utf8'), result), result));
+}
+
+/** Puts the tables of dm-qcow2 there. */
+export function writeQcow2Results(result: Qcow2Result): void {
+  writeFileSync(page, withQcow2(readFileSync(page, 'utf8'), result));
+}
+
+const qcow2GoalsHeading = ['goal', 'at least', ...kernelLines.map(({ line }) => line)];
+
+/**
+ * Replaces the table of dm-qcow2 on a kernel line, and, for the machine's own clock, its column in the table of goals.
+ * @param text the page
+ * @throws Error when the page has no markers for them
+ */
+export function withQcow2(text: string, result: Qcow2Result): string {
+  const line = lineOf(result.release);
+  const section = [
+    `Kernel ${result.release}:`,
+    '',
+    ...markdownTable(qcow2Heading(result), 1, qcow2Rows(result)),
+  ].join('\n');
+  const replaced = replaceSection(text, `qcow2 ${line} ${result.clock}`, section);
+  if (result.clock !== 'wall') return replaced;
+  const before = readCells(sectionOf(replaced, 'qcow2 goals'));
+  const column = qcow2GoalsHeading.indexOf(line);
+  const rows = qcow2Goals.map(({ work, depth, other, atLeast }) => {
+    const row = [`${work}, depth ${depth} ÷ ${other}`, atLeast.toFixed(1)];
+    const known = before.find((cells) => cells[0] === row[0]) ?? [];
+    for (let at = row.length; at < qcow2GoalsHeading.length; at++) row[at] = known[at] ?? NOT_MEASURED;
+    const ratio = qcow2Ratio(result, work, depth, other);
+    if (column > 0) row[column] = reachedText({ lowest: ratio, highest: ratio, met: ratio >= atLeast });
+    return row;
+  });
+  return replaceSection(replaced, 'qcow2 goals', markdownTable(qcow2GoalsHeading, 1, rows).join('\n'));
 }
 
 /**

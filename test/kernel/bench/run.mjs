@@ -1,4 +1,4 @@
-// The kernel benchmark's command: sets up what a bare machine lacks, and runs main.ts.
+// Commands that measure in a guest: sets up what a bare machine lacks, and runs the program that is named first.
 import { register } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { installDebianPackages } from '../../../src/bootstrap/debian-packages.mjs';
@@ -8,5 +8,6 @@ import { debianPackages } from '../../../src/bootstrap/packages.mjs';
 process.chdir(fileURLToPath(new URL('../../..', import.meta.url)));
 if (!(await installNpmPackages()) || !(await installDebianPackages(debianPackages.test))) process.exit(1);
 register('../../setup/typescript-hooks.mjs', import.meta.url);
-const { main } = await import('./main.ts');
-process.exitCode = await main(process.argv.slice(2));
+const [program, ...args] = process.argv.slice(2);
+const { main } = await import(`./${program}.ts`);
+process.exitCode = await main(args);
