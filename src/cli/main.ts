@@ -105,6 +105,7 @@ function build(finish: (code: number) => void): Command {
       finish(await factsCommand(flags));
     },
   );
+  addBench(fleet, finish);
   program
     .command('inventory')
     .description('the hosts, groups and variables of an inventory')
@@ -137,6 +138,31 @@ function build(finish: (code: number) => void): Command {
     });
   addLab(program, finish);
   return program;
+}
+
+function addBench(fleet: (name: string, summary: string) => Command, finish: (code: number) => void): void {
+  fleet(
+    'bench',
+    'how fast a disk of one host is by itself, and through each way that QEMU can give it to a guest',
+  )
+    .option(
+      '--disk <device>',
+      'an empty block device, written over as a whole; or ramdisk, made and removed',
+      'ramdisk',
+    )
+    .option('--rw <list>', 'randread, randwrite', 'randread,randwrite')
+    .option('--iodepth <n>', 'requests in flight on each queue', '128')
+    .option('--vcpus <list>', 'virtual CPUs, each with a queue (default: of 1,2,4,8 what the host has)')
+    .option('--runtime <seconds>', 'of each measurement', '5')
+    .option('--rounds <n>', 'measurements of each, all ways in turn', '3')
+    .option('--guest <how>', 'auto: where KVM works; no: a driver in user space; tcg: emulated, slow', 'auto')
+    .option('--html <file>', 'a page with charts')
+    .option('-y, --yes', 'do not ask before the disk is written over')
+    .addHelpText('after', '\nWhat is measured and how: docs/bench.md.')
+    .action(async (flags: FleetFlags) => {
+      const { benchCommand } = await import('./commands/bench.ts');
+      finish(await benchCommand(flags));
+    });
 }
 
 function addLab(program: Command, finish: (code: number) => void): void {

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { LabStatus } from '../../src/lab/commands.ts';
 import { isAlive } from '../setup/process-state.mjs';
+import { expectBench } from './bench.ts';
 import { blkfleet, type Ended, start } from './program.ts';
 import { applyDisk, expectDisk, fillDisk } from './qcow2-device.ts';
 
@@ -118,6 +119,10 @@ test(
 test('an image declared by qcow2_device is a block device, and takes a file system', async () => {
   await applyDisk((await status()).inventory!, 'boot: true');
   await fillDisk(inLab);
+});
+
+test('bench measures a RAM disk of the lab host, and leaves nothing', async () => {
+  await expectBench(inLab, (await status()).inventory!);
 });
 
 test('all of it is there again after a reboot', async () => {

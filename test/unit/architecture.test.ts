@@ -59,6 +59,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   reference: ['facts', 'inventory', 'playbook', 'resources', 'lib'],
   transport: ['inventory', 'lib'],
   engine: ['events', 'facts', 'inventory', 'playbook', 'resources', 'transport', 'lib'],
+  bench: ['events', 'transport', 'lib'],
   ui: ['events', 'lib'],
   report: ['events', 'lib'],
   lab: ['lib'],

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -24,7 +25,7 @@ struct run {
 };
 
 struct count {
-	uint64_t done, nanoseconds;
+	uint64_t done, nanoseconds, cpu_ticks;
 };
 
 static void *thread(void *argument)
@@ -36,6 +37,21 @@ static void *thread(void *argument)
 	return NULL;
 }
 
+/* User, nice, system, irq and softirq time of all CPUs (proc_stat(5)): workers of the kernel and the daemon are in it. */
+static uint64_t busy_ticks(void)
+{
+	unsigned long long user, nice, system, idle, iowait, irq, softirq;
+	FILE *stat = fopen("/proc/stat", "re");
+	int fields;
+
+	if (!stat)
+		return 0;
+	fields = fscanf(stat, "cpu %llu %llu %llu %llu %llu %llu %llu", &user, &nice, &system, &idle, &iowait, &irq,
+			&softirq);
+	fclose(stat);
+	return fields == 7 ? user + nice + system + irq + softirq : 0;
+}
+
 static struct count count(const struct run *run, const struct job *job)
 {
 	struct count sum = { 0 };
@@ -45,6 +61,7 @@ static struct count count(const struct run *run, const struct job *job)
 	sum.nanoseconds = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 	for (unsigned i = 0; i < job->queues; i++)
 		sum.done += __atomic_load_n(&run->lane[i].done, __ATOMIC_RELAXED);
+	sum.cpu_ticks = busy_ticks();
 	return sum;
 }
 
@@ -73,6 +90,7 @@ static void run_threads(struct run *run, const struct job *job, double warm_up_s
 		pthread_join(run->thread[i], NULL);
 	sample->done = after.done - before.done;
 	sample->nanoseconds = after.nanoseconds - before.nanoseconds;
+	sample->cpu_ticks = after.cpu_ticks - before.cpu_ticks;
 }
 
 static _Noreturn void child(const struct engine *engine, const struct job *job, double warm_up_seconds, double seconds,

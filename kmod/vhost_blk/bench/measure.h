@@ -8,6 +8,8 @@
 /* What was counted between two looks at the clock, and notifications of the whole run. */
 struct sample {
 	uint64_t done, nanoseconds;
+	/* Of all CPUs of the machine, whoever used it, in clock ticks; 0 where /proc/stat does not say. */
+	uint64_t cpu_ticks;
 	uint64_t all_done, kicks, signals;
 };
 

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 void result_add(struct result *result, const struct sample *sample, const struct verdict *verdict)
 {
@@ -14,6 +15,8 @@ void result_add(struct result *result, const struct sample *sample, const struct
 			result->failed = true;
 		return;
 	}
+	result->cpu_us[result->rounds] =
+		(double)sample->cpu_ticks * 1e6 / (double)sysconf(_SC_CLK_TCK) / (double)sample->done;
 	result->iops[result->rounds++] = (double)sample->done * 1e9 / (double)sample->nanoseconds;
 	result->kicks = (double)sample->kicks / (double)sample->all_done;
 	result->signals = (double)sample->signals / (double)sample->all_done;
@@ -93,6 +96,9 @@ void result_write_json(FILE *file, const struct options *options, const struct j
 	fprintf(file, ",\"iops\":[");
 	for (unsigned i = 0; i < result->rounds; i++)
 		fprintf(file, "%s%.0f", i ? "," : "", result->iops[i]);
+	fprintf(file, "],\"cpuUs\":[");
+	for (unsigned i = 0; i < result->rounds; i++)
+		fprintf(file, "%s%.3f", i ? "," : "", result->cpu_us[i]);
 	fprintf(file, "],\"best\":%.0f,\"median\":%.0f,\"latencyUs\":%.2f,\"kicks\":%.4f,\"signals\":%.4f",
 		result->best, result->median, latency_us(job, result), result->kicks, result->signals);
 	fprintf(file, ",\"outcome\":\"%s\",\"trouble\":",

@@ -11,6 +11,8 @@
 struct result {
 	/* Of each round that gave a sample. */
 	double iops[MAX_ROUNDS];
+	/* Time of the machine's CPUs for a transfer, of each round; 0 when unknown. */
+	double cpu_us[MAX_ROUNDS];
 	unsigned rounds;
 	double best, median;
 	double kicks, signals;

@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { setMaxListeners } from 'node:events';
-import { constants, readFileSync, writeFileSync } from 'node:fs';
-import { access, stat } from 'node:fs/promises';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { runFleet } from '../../engine/run.ts';
 import type { Command, FleetEvent, RunReport } from '../../events/events.ts';
 import { loadInventory } from '../../inventory/load.ts';
@@ -24,22 +23,18 @@ import { createProgress } from '../../ui/progress.ts';
 import { printSummary } from '../../ui/summary-printer.ts';
 import { becomePassword } from '../become-password.ts';
 import { EXIT } from '../exit-code.ts';
+import { type ConnectionFlags, checkConnectionFiles, hostKeyMode, oneOf } from './connection-flags.ts';
 import { warn } from './validate.ts';
 
-export interface RunFlags {
+export interface RunFlags extends ConnectionFlags {
   inventory: string;
   limit?: string | undefined;
   tags?: string | undefined;
   json?: boolean | undefined;
   yes?: boolean | undefined;
   verbose: number;
-  hostKeys: string;
-  sshConfig?: string | undefined;
-  knownHosts?: string[] | undefined;
   format?: string | undefined;
   output?: string | undefined;
-  askBecomePass?: boolean | undefined;
-  becomePasswordFile?: string | undefined;
 }
 
 const formats = ['table', 'json', 'junit'] as const;
@@ -83,8 +78,9 @@ async function execute(
   const format = oneOf('--format', flags.format ?? (flags.json ? 'json' : 'table'), formats);
   if (flags.json && format !== 'json')
     throw new FleetError({ code: 'E_USAGE', message: `--json and --format ${format} exclude each other` });
-  const hostKeys = oneOf('--host-keys', flags.hostKeys, ['strict', 'accept-new'] as const);
-  await checkFiles(flags, hostKeys);
+  const hostKeys = hostKeyMode(flags);
+  if (flags.output !== undefined) await checkReportPath(flags.output);
+  await checkConnectionFiles(flags, hostKeys);
   const password = await becomePassword(flags);
   const progress = createProgress({
     stream: process.stderr,
@@ -149,27 +145,6 @@ async function execute(
   }
 }
 
-/** Files that flags name are looked at before any host is contacted. A new key may go into a file that is yet to be made. */
-async function checkFiles(flags: RunFlags, hostKeys: 'strict' | 'accept-new'): Promise<void> {
-  if (flags.output !== undefined) await checkReportPath(flags.output);
-  if (flags.sshConfig !== undefined) await checkReadable('--ssh-config', flags.sshConfig);
-  for (const [index, file] of (flags.knownHosts ?? []).entries())
-    await checkReadable('--known-hosts', file, hostKeys === 'accept-new' && index === 0);
-}
-
-async function checkReadable(flag: string, file: string, mayLack = false): Promise<void> {
-  try {
-    if ((await stat(file)).isDirectory()) throw new Error('it is a folder');
-    await access(file, constants.R_OK);
-  } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT' && mayLack) return;
-    const why =
-      code === 'ENOENT' ? 'it does not exist' : code === 'EACCES' ? 'it is not readable for you' : message;
-    throw new FleetError({ code: 'E_FILE', message: `${flag} ${file}: ${why}` });
-  }
-}
-
 /** Whether people read the report of a run, beside its progress. */
 function tellsPeople(command: Verb, flags: RunFlags, format: Format): boolean {
   return flags.output === undefined && (format === 'table' || command !== 'facts');
@@ -214,14 +189,4 @@ function writeStatistics(roundTrips: readonly number[]): void {
     peakRssKiB: Number(/^VmHWM:\s*(\d+) kB$/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1]),
   };
   writeFileSync(file, `${JSON.stringify(statistics)}\n`);
-}
-
-function oneOf<T extends string>(flag: string, value: string, allowed: readonly T[]): T {
-  const found = allowed.find((word) => word === value);
-  if (!found)
-    throw new FleetError({
-      code: 'E_USAGE',
-      message: `${flag} ${value}: expected ${allowed.join(' or ')}`,
-    });
-  return found;
 }

@@ -30,6 +30,8 @@ export interface Measurement {
   direct: boolean;
   eventIdx: boolean;
   iops: number[];
+  /** µs of all CPUs of the machine for a transfer, of each round */
+  cpuUs: number[];
   best: number;
   median: number;
   latencyUs: number;
