@@ -132,6 +132,24 @@ void mapper_delay(struct mapper *mapper, const struct disk *disk, unsigned ms)
 	mapper_create(mapper, "slow", &part, 1);
 }
 
+unsigned mapper_delayed(const struct mapper *mapper)
+{
+	struct command *command = calloc(1, sizeof(*command));
+	unsigned reads, writes;
+	const char *status;
+
+	if (!command)
+		fail("out of memory");
+	if (run(mapper->name, DM_TABLE_STATUS, 0, command))
+		fail_errno("DM_TABLE_STATUS of %s", mapper->name);
+	status = command->parts + sizeof(struct dm_target_spec);
+	command->parts[sizeof(command->parts) - 1] = '\0';
+	if (sscanf(status, "%u %u", &reads, &writes) != 2)
+		fail("expected \"READS WRITES\" as the status of %s, saw \"%.64s\"", mapper->name, status);
+	free(command);
+	return reads + writes;
+}
+
 void mapper_suspend(const struct mapper *mapper)
 {
 	if (simple(mapper->name, DM_DEV_SUSPEND, DM_SUSPEND_FLAG | DM_SKIP_LOCKFS_FLAG))
@@ -168,13 +186,11 @@ static void read_numbers(const struct mapper *mapper, const char *what, uint64_t
 
 struct mapper_done mapper_done(const struct mapper *mapper)
 {
-	uint64_t stat[9], in_flight[2];
+	uint64_t stat[9];
 
 	read_numbers(mapper, "stat", stat, 9);
-	read_numbers(mapper, "inflight", in_flight, 2);
 	return (struct mapper_done){
 		.reads = stat[0], .read_sectors = stat[2], .writes = stat[4], .written_sectors = stat[6],
-		.in_flight = (unsigned)(in_flight[0] + in_flight[1]),
 	};
 }
 

@@ -27,8 +27,6 @@ struct mapper_part {
 /* What a disk has done since it was made. */
 struct mapper_done {
 	uint64_t reads, read_sectors, writes, written_sectors;
-	/* Now on their way. */
-	unsigned in_flight;
 };
 
 /*
@@ -39,6 +37,12 @@ void mapper_create(struct mapper *mapper, const char *name, const struct mapper_
 
 /* mapper_create() of all of @disk, each of whose reads and writes takes @ms longer. */
 void mapper_delay(struct mapper *mapper, const struct disk *disk, unsigned ms);
+
+/*
+ * How many reads and writes a disk of mapper_delay() holds back now, as the target says in its status. What sysfs says is
+ * no measure of it: from 5.18 on these count as in flight only when their time is over.
+ */
+unsigned mapper_delayed(const struct mapper *mapper);
 
 /* Gives it another table: waits for what is in flight; what is asked for meanwhile comes to the new one. */
 void mapper_suspend(const struct mapper *mapper);

@@ -61,7 +61,9 @@ export const works: readonly Work[] = [
 const nbd = (name: string, options: string): Way => ({
   ...{ name, device: '/dev/nbd0', format: 'qcow2' },
   attach: `/usr/bin/qemu-nbd ${options} --discard=unmap -f qcow2 -c /dev/nbd0 $1 && until [ -e /sys/block/nbd0/pid ] && [ "$(cat /sys/block/nbd0/size)" != 0 ]; do sleep 0.1; done`,
-  detach: '/usr/bin/qemu-nbd -d /dev/nbd0 >/dev/null; while [ -e /sys/block/nbd0/pid ]; do sleep 0.1; done',
+  // A server removes its socket as it ends, be it by then that of the next.
+  detach:
+    '/usr/bin/qemu-nbd -d /dev/nbd0 >/dev/null; while [ -e /sys/block/nbd0/pid ] || [ -e /var/lock/qemu-nbd-nbd0 ]; do sleep 0.1; done',
 });
 
 const loop = (name: string, direct: 'on' | 'off'): Way => ({
