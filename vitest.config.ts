@@ -8,7 +8,9 @@ const long =
   process.env.BLKFLEET_TEST_FULL === '1'
     ? []
     : [
-        ...['speed', 'debug-kernel', 'fuzz', 'bridge-fuzz', 'kernel-style'].map((name) => `kernel/${name}`),
+        ...['speed', 'debug-kernel', 'fuzz', 'bridge-fuzz', 'bridge-linux', 'kernel-style'].map(
+          (name) => `kernel/${name}`,
+        ),
         ...['crash', 'debug', 'fuzz', 'hostile', 'write'].map((name) => `kernel/qcow2-${name}`),
         ...['kernel-module-crash', 'apt-kernels', 'dkms-versions'].map((name) => `hosts/${name}`),
       ].map((name) => `test/${name}.test.ts`);

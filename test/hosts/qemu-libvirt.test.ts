@@ -2,6 +2,7 @@ import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { qemuDriveDefaults } from '../../src/resources/qemu_drive_defaults/index.ts';
+import { libvirtDaemon } from '../setup/libvirt-daemon.ts';
 import { converge, declare, paths, planFor, qemuRoots, rootFolder, warnings } from './qemu-roots.ts';
 import { type ChrootHost, chrootHost, planOn, runSteps } from './run-steps.ts';
 
@@ -10,23 +11,6 @@ for n in 'null 1 3' 'zero 1 5' 'urandom 1 9' 'random 1 8' 'vhost-blk 1 3'; do se
 mkdir "$root/dev/shm" "$root/dev/pts"
 mount --bind -o ro /sys "$root/sys"
 ln -s /proc/self/fd "$root/dev/fd"`;
-
-/** libvirt's daemon lives as long as the script that it stands in front of; what it keeps stays in the host's layer. */
-const DAEMON = `
-mkdir -p /run/libvirt /var/log/libvirt/qemu /var/lib/libvirt/qemu /etc/libvirt/qemu /var/cache/libvirt/qemu
-grep -q libvirt-qemu /etc/passwd || {
-  echo 'libvirt-qemu:x:64055:64055::/var/lib/libvirt:/usr/sbin/nologin' >> /etc/passwd
-  echo 'libvirt-qemu:x:64055:' >> /etc/group
-  echo 'libvirt:x:64054:' >> /etc/group
-}
-printf 'user="root"\\ngroup="root"\\nsecurity_driver="none"\\nnamespaces=[]\\nstdio_handler="file"\\ncgroup_controllers=[]\\nremember_owner=0\\nseccomp_sandbox=0\\n' > /etc/libvirt/qemu.conf
-printf 'auth_unix_rw="none"\\n' > /etc/libvirt/libvirtd.conf
-[ -s /etc/machine-id ] || echo 0123456789abcdef0123456789abcdef > /etc/machine-id
-libvirtd -d </dev/null >/dev/null 2>&1
-for bf_i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
-  virsh -q -c qemu:///system uri >/dev/null 2>&1 && break; sleep 0.5
-done
-`;
 
 const DOMAIN = (name: string, disks: string) => `<domain type='qemu'>
   <name>${name}</name>
@@ -63,7 +47,7 @@ describe.each(qemuRoots.filter(({ libvirt }) => libvirt !== null))(
       // The script is not process 1: that one has to reap what libvirt starts and orphans, or libvirt waits for it.
       const run: ChrootHost['run'] = (script, options) =>
         bare.run(
-          `${DAEMON}{ ${prepare}\n:; } >/dev/null 2>&1
+          `${libvirtDaemon}{ ${prepare}\n:; } >/dev/null 2>&1
 cat > /run/inner <<'end_of_inner'
 ${script}
 end_of_inner

@@ -78,7 +78,7 @@ export async function bootKernel(request: BootRequest): Promise<BootResult> {
   const started = Date.now();
   try {
     const initrd = join(folder, 'initrd');
-    writeFileSync(initrd, cpioArchive(initramfs(request)));
+    writeFileSync(initrd, initramfs(request));
     const { ended, stall } = await runGuest(request, folder, initrd);
     const { output, exit } = splitExit(readText(join(folder, 'output')));
     const said = readText(join(folder, 'qemu.log'));
@@ -155,7 +155,10 @@ function qemuArguments(request: BootRequest, folder: string, initrd: string): st
   ];
 }
 
-function initramfs(request: BootRequest): CpioEntry[] {
+/** What is booted with the kernel: it loads the modules, runs the script, and ends the guest. Also for a guest inside a guest. */
+export function initramfs(
+  request: Pick<BootRequest, 'kernel' | 'modules' | 'moduleParameters' | 'files' | 'script'>,
+): Buffer {
   const busybox = readFileSync(findProgram('busybox'));
   if (busybox.includes('/lib64/ld-linux'))
     throw new Error('busybox must be static: apt-get install busybox-static');
@@ -163,7 +166,7 @@ function initramfs(request: BootRequest): CpioEntry[] {
   const insmods = modules.map(
     ({ name }) => `insmod /modules/${name}.ko ${request.moduleParameters?.[name] ?? ''} || code=126`,
   );
-  return [
+  const entries: CpioEntry[] = [
     ...['dev', 'proc', 'sys', 'tmp', 'root', 'var/lib'].map((path) => ({ path, folder: true as const })),
     { path: 'bin/busybox', mode: 0o755, data: busybox },
     ...busyboxApplets().map((name) => ({ path: `bin/${name}`, link: 'busybox' })),
@@ -172,6 +175,7 @@ function initramfs(request: BootRequest): CpioEntry[] {
     { path: 'script', mode: 0o755, data: Buffer.from(request.script) },
     { path: 'init', mode: 0o755, data: Buffer.from(initScript(insmods)) },
   ];
+  return cpioArchive(entries);
 }
 
 /** First process of the guest. The script's output goes to the second serial port, where no kernel message gets in. */

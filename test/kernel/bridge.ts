@@ -19,7 +19,6 @@ import { runLogged } from './process.ts';
 const kmod = fileURLToPath(new URL('../../kmod', import.meta.url));
 const BUILD_MS = 10 * 60_000;
 const IMAGE_MS = 10 * 60_000;
-const IMAGE_MIB = 448;
 
 /** Where the bridge's sources are in a workshop, and those of its tests. */
 export const BRIDGE = 'kmod/vhost-user-bridge/bridge';
@@ -84,9 +83,10 @@ export class Workshop {
 /**
  * A file system with a Debian suite's own QEMU, for a guest: an ext4 image from the cache, made on first use, which nobody may
  * write.
+ * @param more further packages
  */
-export async function qemuImage(suite: string, log: Log): Promise<string> {
-  const root = await buildRoot({ suite, include: ['qemu-system-x86', 'seabios'] }, log);
+export async function qemuImage(suite: string, log: Log, more: readonly string[] = []): Promise<string> {
+  const root = await buildRoot({ suite, include: ['qemu-system-x86', 'seabios', ...more] }, log);
   const folder = join(cacheFolder(), 'images');
   const image = join(folder, `qemu-${basename(root)}.ext4`);
   if (existsSync(image)) return image;
@@ -104,7 +104,7 @@ export async function qemuImage(suite: string, log: Log): Promise<string> {
     '-d',
     root,
     partial,
-    `${IMAGE_MIB}M`,
+    `${more.length > 0 ? 768 : 448}M`,
   ];
   const output = `${partial}.log`;
   const { code } = await runLogged([...(process.getuid?.() === 0 ? [] : ['sudo', '-n']), ...argv], {
