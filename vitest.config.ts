@@ -12,7 +12,9 @@ const long =
           (name) => `kernel/${name}`,
         ),
         ...['crash', 'debug', 'fuzz', 'hostile', 'write'].map((name) => `kernel/qcow2-${name}`),
-        ...['kernel-module-crash', 'apt-kernels', 'dkms-versions'].map((name) => `hosts/${name}`),
+        ...['kernel-module-crash', 'apt-kernels', 'dkms-versions', 'qemu-libvirt'].map(
+          (name) => `hosts/${name}`,
+        ),
       ].map((name) => `test/${name}.test.ts`);
 
 export default defineConfig({

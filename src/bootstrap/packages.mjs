@@ -6,6 +6,7 @@ export const debianPackages = {
     'cpio',
     'csh',
     'e2fsprogs',
+    'fdisk',
     'iproute2',
     'mmdebstrap',
     'openssh-client',
