@@ -98,7 +98,7 @@ const tidyUp = `for folder in dev proc tmp sys; do umount /qemu/$folder; done
 umount /qemu
 `;
 
-const append = 'console=ttyS0 panic=-1 no_timer_check mitigations=off';
+const append = 'console=ttyS0 quiet panic=-1 no_timer_check mitigations=off';
 
 function qemu(socket: string, name: string, initrd: string, more = ''): string {
   return [
