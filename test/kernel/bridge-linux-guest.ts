@@ -61,7 +61,7 @@ rm /disk/file-*
 sync
 fstrim -v /disk && echo "@@trimmed"
 umount /disk
-dmesg | grep -iE 'I/O error|timeout|hung|BUG|Oops|WARNING' && exit 1
+dmesg | grep -E 'I/O error|blocked for more than|BUG:|Oops|WARNING:' && exit 1
 echo "@@done"
 `;
 }
