@@ -1,7 +1,7 @@
 import { versionInRange } from '../../facts/kernel-release.ts';
 import { printable } from '../../lib/terminal.ts';
 import type { Change, Input, ResourcePlan } from '../kind.ts';
-import { type BridgePlan, planBridge } from './bridge/plan.ts';
+import { type BridgePlan, planBridge, servedByThen } from './bridge/plan.ts';
 import { removal, textChange } from './changes.ts';
 import { chooseDiskPath, choosePath, commandLine, traitsOf } from './data-path.ts';
 import { chosenTarget, ownTexts } from './files.ts';
@@ -100,11 +100,14 @@ function isProvisional(desired: QemuDriveDefaults, { offers }: QemuState): boole
 /** What is to be done in each layer. */
 export function layersOf(desired: QemuDriveDefaults, current: QemuState): Layers {
   const wanted = wantedFiles(desired, current);
+  const { offers } = current;
+  // A domain's disk may be one that the bridge is yet to serve, or not to serve any more.
+  const bridge = { ...offers.bridge, served: servedByThen(desired, current) };
   return {
     wanted,
     direct: fileChanges(current, wanted),
     bridge: planBridge(desired, current),
-    libvirt: planLibvirt(desired, current.libvirt, current.offers),
+    libvirt: planLibvirt(desired, current.libvirt, { ...offers, bridge }),
     managers: planManagers(desired, current.managers),
   };
 }

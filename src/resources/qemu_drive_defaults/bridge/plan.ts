@@ -1,7 +1,7 @@
 import { printable } from '../../../lib/terminal.ts';
 import type { Change } from '../../kind.ts';
 import { removal, textChange } from '../changes.ts';
-import { bridgedDisks, type DeclaredDisk } from '../data-path.ts';
+import { bridgedDisks, type DeclaredDisk, type ServedDisk } from '../data-path.ts';
 import { servedPath, socketOf, unitName, wantsPath } from '../paths.ts';
 import type { FileAnswer, QemuState } from '../probe.ts';
 import type { QemuDriveDefaults } from '../schema.ts';
@@ -59,8 +59,26 @@ export function planBridge(profile: QemuDriveDefaults, current: QemuState): Brid
     plan.warnings.push('systemd is not the running init there: the disks are served once it is');
   for (const disk of disks) planDisk(profile, disk, current, plan);
   const served = new Set(disks.map(({ name }) => name));
+  const foreign = current.offers.bridge.served.filter(({ name }) => !units.get(name)?.ours);
+  if (profile.state === 'absent' && foreign.length > 0)
+    plan.warnings.push(
+      `not blkfleet's, and left as it is: ${foreign
+        .slice(0, 8)
+        .map(({ name }) => servedPath(name))
+        .join(', ')}${foreign.length > 8 ? ' …' : ''}`,
+    );
   for (const unit of units.values()) if (unit.ours && !served.has(unit.name)) planLeft(unit, systemd, plan);
   return plan;
+}
+
+/** The disks that units serve once the plan is carried out. */
+export function servedByThen(profile: QemuDriveDefaults, { offers, bridge }: QemuState): ServedDisk[] {
+  const declared = bridgedDisks(profile, offers).map(
+    ({ name, source }): ServedDisk => ({ name, source, socket: socketOf(name) }),
+  );
+  const own = new Set(declared.map(({ name }) => name));
+  const others = offers.bridge.served.filter(({ name }) => !own.has(name) && !bridge.units.get(name)?.ours);
+  return [...others, ...declared];
 }
 
 function planDisk(

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { FleetError } from '../../../../src/lib/errors.ts';
 import type { ResourcePlan, Step } from '../../../../src/resources/kind.ts';
@@ -202,6 +203,30 @@ describe('a disk by the bridge', () => {
     expect(verdict({ file: 'other', flags: [] }).plan.status).toBe('blocked');
   });
 
+  it("goes behind its socket in a domain of libvirt's, too, in the same run", () => {
+    const domain = `<domain type='kvm'><name>web</name><uuid>080febe8-1b50-4b21-a5b9-61db8d1db0fe</uuid><devices>
+<disk type='block' device='disk'><driver name='qemu' type='raw'/><source dev='/dev/vg/web1'/><target dev='vda' bus='virtio'/></disk>
+</devices></domain>`;
+    const extra = [
+      'libvirt asked',
+      'libvirt chosen 080febe8-1b50-4b21-a5b9-61db8d1db0fe',
+      `libvirt dumps ${gzipSync(domain).toString('base64')}`,
+    ];
+    const libvirt = { domains: ['web'] };
+    const served = verdict({ file: 'missing', flags: [], extra, more: { libvirt } });
+    expect(paths(served.plan)).toContain('domain web vda');
+    const [define] = served.steps;
+    expect(define!.payloads!.map(({ bytes }) => bytes.toString()).join()).toContain(
+      '/run/vhost-blk/web1.sock',
+    );
+    // One that goes leaves the domain, too.
+    const gone = verdict({
+      extra: [...extra, `served ${CONF}:disk = /dev/vg/web1`],
+      more: { libvirt, disks: [] },
+    });
+    expect(gone.steps[0]!.payloads!.map(({ bytes }) => bytes.toString()).join()).not.toContain('vhostuser');
+  });
+
   it('without systemd the unit is prepared for its next start', () => {
     const { plan, steps } = verdict({ systemd: false, file: 'missing', flags: [] });
     expect(paths(plan)).toEqual([CONF, `${UNIT} at boot`]);
@@ -242,6 +267,8 @@ describe('a disk that is not declared any more', () => {
     const { plan, steps } = verdict({ more });
     expect(paths(plan)).toContain(CONF);
     expect(titles(steps)).toEqual([`end ${UNIT}`, "remove QEMU's drive defaults"]);
+    const foreign = verdict({ more, extra: ['served /etc/blkfleet/disks.d/db.conf:disk = /dev/vg/db'] });
+    expect(warnings(foreign.plan)).toBe("not blkfleet's, and left as it is: /etc/blkfleet/disks.d/db.conf");
     const held = verdict({ more, show: GUEST });
     expect(paths(held.plan)).not.toContain(CONF);
     expect(titles(held.steps)).toEqual([`do not start ${UNIT} at boot`, "remove QEMU's drive defaults"]);
