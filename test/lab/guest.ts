@@ -75,9 +75,10 @@ sudo systemctl list-units --all --no-legend 'vhost-blk@*'; pgrep -a 'vhost-user|
 
 /** The command line that an apply ends with. */
 function told({ text }: Ended): string | undefined {
-  return /^on \S+: disk demo by vhost-user-blk \(.*\); a guest from it, by root or a member of the group kvm:\n {2}(\S.*)\nhosts: /m.exec(
-    text,
-  )?.[1];
+  const [, about = '', command] =
+    /^on \S+: (disk demo by vhost-user-blk [\s\S]*?):\n {2}(\/\S.*)\nhosts: /m.exec(text) ?? [];
+  expect(about.replace(/\s+/g, ' ')).toMatch(/; a guest from it, by root or a member of the group kvm$/);
+  return command;
 }
 
 /** Types a command line in the lab; once its guest has booted and `work` is done, a key ends the guest. */
