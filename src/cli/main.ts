@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import { setFlagsFromString } from 'node:v8';
-import { Command, CommanderError, InvalidArgumentError } from 'commander';
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import type { LabAction, LabOptions } from './commands/lab.ts';
 import { EXIT } from './exit-code.ts';
 import { flagHint } from './flag-habits.ts';
@@ -173,8 +173,8 @@ function addLab(program: Command, finish: (code: number) => void): void {
     const command = lab
       .command(name)
       .description(summary)
-      .option('--name <name>', 'one of several labs', 'lab');
-    return name === 'ssh'
+      .addOption(new Option('--name <name>', 'one of several labs').default('lab').env('BLKFLEET_LAB'));
+    return name === 'ssh' || name === 'inventory'
       ? command
       : command.option('--json', "the lab's status as one JSON document on stdout");
   };
@@ -187,6 +187,7 @@ function addLab(program: Command, finish: (code: number) => void): void {
     .option('--accel <accel>', 'tcg (default), or kvm where it works')
     .action(run('up'));
   action('status', 'whether it runs, and how to reach it').action(run('status'));
+  action('inventory', 'its inventory, to begin one of your own with').action(run('inventory'));
   action('ssh', 'a shell in it, or a command')
     .argument('[command...]', 'after `--`: a command and its arguments')
     .action((args: string[], flags: LabOptions) => run('ssh')({ ...flags, args }));

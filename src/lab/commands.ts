@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { FleetError } from '../lib/errors.ts';
 import { withLock } from './debian/cache.ts';
 import { removeTree } from './debian/root.ts';
@@ -94,6 +95,15 @@ export async function labStatus(name: string = defaultLab): Promise<LabStatus> {
     folder: files.folder,
     inventory: record ? files.inventory : null,
   };
+}
+
+/**
+ * The inventory of a lab that runs, whose last lines are those of the group `hypervisors`.
+ * @throws FleetError E_UNREACHABLE
+ */
+export async function labInventory(name: string | undefined): Promise<string> {
+  const { files } = await runningLab(name);
+  return readFile(files.inventory, 'utf8');
 }
 
 /** Gives the terminal to a shell or a command in the lab. @returns its exit status */

@@ -83,6 +83,8 @@ export type ResourcePlan =
       reason: string;
       state: string;
       warnings?: readonly string[];
+      notes?: readonly string[];
+      guestVisible?: Readonly<Record<string, string>>;
     }
   /** the host can not carry it: stop it before anything changes */
   | { status: 'blocked'; code: ErrorCode; message: string; hint?: string };

@@ -149,12 +149,15 @@ describe.each(qemuRoots)('QEMU $qemu of Debian $suite', (root) => {
     const { after } = await converge(bridged, input);
     const notes = 'notes' in after ? (after.notes ?? []) : [];
     expect(notes[0]).toContain('disk web1 by vhost-user-blk (the bridge to vhost_blk is installed');
-    expect(warnings(after).join('\n')).toContain('disk db: /etc/blkfleet/disks.d/db.conf does not say');
-    expect(warnings(after).join('\n')).not.toContain('disk web1:');
+    expect(warnings(after).join('\n')).toContain('systemd is not the running init there');
     const link = await bridged.run(
-      'readlink /etc/blkfleet/qemu/disk.conf; cat /etc/blkfleet/qemu/disks/web1.conf',
+      `readlink /etc/blkfleet/qemu/disk.conf; cat /etc/blkfleet/disks.d/*.conf; ls /etc/systemd/system/multi-user.target.wants
+cat /etc/blkfleet/qemu/disks/web1.conf`,
     );
-    expect(link.text).toMatch(/^vhost-user-blk\.conf\n/);
+    expect(link.text).toMatch(
+      /^vhost-user-blk\.conf\n# Part of blkfleet, .*\ndisk = \/dev\/vg\/db\ndiscard = yes\n# a disk\ndisk = \/dev\/vg\/web1\nqueues = 4\n/,
+    );
+    expect(link.text).toContain('vhost-blk@db.service\nvhost-blk@web1.service\n');
     expect(link.text).toContain('path = "/run/vhost-blk/web1.sock"');
     // QEMU takes the fragment as it stands: it goes as far as the socket that nobody listens on.
     const tried = await bridged.run(

@@ -23,11 +23,15 @@ export interface Running {
 }
 
 /** Starts a program in the repository, without a terminal. */
-export function start(argv: readonly string[], env: Readonly<Record<string, string>> = {}): Running {
+export function start(
+  argv: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+  stdin: 'ignore' | 'pipe' = 'ignore',
+): Running {
   const [program, ...args] = argv;
   const child = spawn(program!, args, {
     cwd: repository,
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: [stdin, 'pipe', 'pipe'],
     env: { ...process.env, ...env },
   });
   const began = Date.now();
@@ -43,8 +47,8 @@ export function start(argv: readonly string[], env: Readonly<Record<string, stri
     out.text += chunk;
     for (const look of waiting) look();
   };
-  child.stdout.on('data', take('stdout'));
-  child.stderr.on('data', take('stderr'));
+  child.stdout!.on('data', take('stdout'));
+  child.stderr!.on('data', take('stderr'));
   const ended = new Promise<Ended>((resolve, reject) => {
     child.once('error', reject);
     child.once('close', (status) => {

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { LabStatus } from '../../src/lab/commands.ts';
 import { isAlive } from '../setup/process-state.mjs';
 import { expectBench } from './bench.ts';
+import { expectGuest, expectGuestGone } from './guest.ts';
 import { blkfleet, type Ended, start } from './program.ts';
 import { applyDisk, expectDisk, fillDisk } from './qcow2-device.ts';
 
@@ -125,6 +126,10 @@ test('bench measures a RAM disk of the lab host, and leaves nothing', async () =
   await expectBench(inLab, (await status()).inventory!);
 });
 
+test('a guest boots on vhost_blk by what the README says, word by word', async () => {
+  await expectGuest(name, inLab);
+});
+
 test('all of it is there again after a reboot', async () => {
   const boot = 'cat /proc/sys/kernel/random/boot_id';
   const before = await inLab(boot);
@@ -133,6 +138,7 @@ test('all of it is there again after a reboot', async () => {
   const after = await inLab(boot);
   expect(after.stdout).toMatch(/^[0-9a-f-]{36}\n$/);
   expect(after.stdout).not.toBe(before.stdout);
+  await expectGuestGone(name, inLab, (await status()).inventory!);
   await expectWholeJob();
 });
 

@@ -3,7 +3,7 @@ import { FleetError } from '../../lib/errors.ts';
 import { EXIT } from '../exit-code.ts';
 import { explain } from '../explain.ts';
 
-export type LabAction = 'up' | 'status' | 'ssh' | 'reboot' | 'down' | 'destroy';
+export type LabAction = 'up' | 'status' | 'inventory' | 'ssh' | 'reboot' | 'down' | 'destroy';
 
 export interface LabOptions {
   /** Debian kernel line of a new lab: 6.1, 6.12 */
@@ -26,6 +26,11 @@ export async function labCommand(action: LabAction, options: LabOptions): Promis
   const lab = await import('../../lab/commands.ts');
   const { textProgress } = await import('../../lab/progress.ts');
   if (action === 'ssh') return lab.labSsh(options.name, options.args ?? []).catch(failure);
+  if (action === 'inventory')
+    return lab.labInventory(options.name).then((text) => {
+      process.stdout.write(text);
+      return EXIT.ok;
+    }, failure);
   const progress = textProgress(options.json ? process.stderr : process.stdout);
   const interrupt = interruptible();
   try {

@@ -1,5 +1,5 @@
 import { type FragmentDisk, fragmentArguments, type Traits } from './fragments.ts';
-import { type DataPath, diskPath, socketOf } from './paths.ts';
+import { type DataPath, dataPaths, diskPath, socketOf } from './paths.ts';
 import { everyHasVhostBlk } from './profile.ts';
 import type { SeenQemu } from './qmp.ts';
 import type { QemuDriveDefaults } from './schema.ts';
@@ -57,6 +57,22 @@ export function choosePath(declared: QemuDriveDefaults['data_path'], offers: Hos
 /** The data path of one declared disk. */
 export function chooseDiskPath(profile: QemuDriveDefaults, disk: DeclaredDisk, offers: HostOffers): Choice {
   return choosePath(disk.data_path ?? profile.data_path, offers);
+}
+
+/** The data paths that a declared disk can have, whatever the host is like. */
+export function possiblePaths(profile: QemuDriveDefaults, disk: DeclaredDisk): readonly DataPath[] {
+  const declared = disk.data_path ?? profile.data_path;
+  return declared === 'auto' ? dataPaths : [declared];
+}
+
+export function mayBeBridged(profile: QemuDriveDefaults, disk: DeclaredDisk): boolean {
+  return possiblePaths(profile, disk).includes('vhost-user-blk');
+}
+
+/** The declared disks that the bridge serves on this host. */
+export function bridgedDisks(profile: QemuDriveDefaults, offers: HostOffers): DeclaredDisk[] {
+  if (profile.state === 'absent') return [];
+  return profile.disks.filter((disk) => chooseDiskPath(profile, disk, offers).path === 'vhost-user-blk');
 }
 
 /** A declared disk as its fragment says it. */

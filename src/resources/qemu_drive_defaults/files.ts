@@ -1,13 +1,16 @@
+import { servedText } from './bridge/files.ts';
 import {
   chooseDiskPath,
   choosePath,
   type DeclaredDisk,
   fragmentDisk,
   type HostOffers,
+  mayBeBridged,
+  possiblePaths,
   traitsOf,
 } from './data-path.ts';
 import { everyTraits, fragmentText, type Traits, templateText } from './fragments.ts';
-import { type DataPath, dataPaths, diskPath, fragmentPath } from './paths.ts';
+import { type DataPath, dataPaths, diskPath, fragmentPath, servedPath } from './paths.ts';
 import { everyHasVhostBlk } from './profile.ts';
 import type { QemuDriveDefaults } from './schema.ts';
 
@@ -15,6 +18,14 @@ import type { QemuDriveDefaults } from './schema.ts';
 export interface OwnFile {
   path: string;
   candidates: readonly string[];
+}
+
+/** The files for the bridge that a declaration may need, which can be others', too. */
+export function servedFiles(profile: QemuDriveDefaults): OwnFile[] {
+  if (profile.state === 'absent') return [];
+  return profile.disks
+    .filter((disk) => mayBeBridged(profile, disk))
+    .map((disk) => ({ path: servedPath(disk.name), candidates: [servedText(disk, profile)] }));
 }
 
 /** All files of a declaration, so that a host can tell by a hash that one is as it may be. */
@@ -53,11 +64,6 @@ export function ownTexts(profile: QemuDriveDefaults, offers: HostOffers): Map<st
 /** What disk.conf points to. */
 export function chosenTarget(profile: QemuDriveDefaults, offers: HostOffers): string | null {
   return profile.state === 'present' ? `${choosePath(profile.data_path, offers).path}.conf` : null;
-}
-
-function possiblePaths(profile: QemuDriveDefaults, disk: DeclaredDisk): readonly DataPath[] {
-  const declared = disk.data_path ?? profile.data_path;
-  return declared === 'auto' ? dataPaths : [declared];
 }
 
 function diskText(path: DataPath, disk: DeclaredDisk, profile: QemuDriveDefaults, traits: Traits): string {

@@ -28,4 +28,12 @@ export const diskPath = (name: string) => `${DISKS}/${name}.conf`;
 
 /** The configuration of the bridge's units vhost-blk@NAME, and where they listen. */
 export const SERVED = '/etc/blkfleet/disks.d';
-export const socketOf = (name: string) => `/run/vhost-blk/${name}.sock`;
+export const SOCKETS = '/run/vhost-blk';
+export const servedPath = (name: string) => `${SERVED}/${name}.conf`;
+export const socketOf = (name: string) => `${SOCKETS}/${name}.sock`;
+/** Where the template of these units may be, in systemd's order. */
+export const TEMPLATES = ['/etc', '/usr/local/lib', '/usr/lib', '/lib'].map(
+  (folder) => `${folder}/systemd/system/vhost-blk@.service`,
+);
+export const unitName = (name: string) => `vhost-blk@${name}.service`;
+export const wantsPath = (name: string) => `/etc/systemd/system/multi-user.target.wants/${unitName(name)}`;

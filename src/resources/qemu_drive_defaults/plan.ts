@@ -1,8 +1,8 @@
-import { createHash } from 'node:crypto';
 import { versionInRange } from '../../facts/kernel-release.ts';
-import { lineDiff } from '../../lib/line-diff.ts';
 import { printable } from '../../lib/terminal.ts';
 import type { Change, Input, ResourcePlan } from '../kind.ts';
+import { type BridgePlan, planBridge, servedByThen } from './bridge/plan.ts';
+import { removal, textChange } from './changes.ts';
 import { chooseDiskPath, choosePath, commandLine, traitsOf } from './data-path.ts';
 import { chosenTarget, ownTexts } from './files.ts';
 import { domainValues, type LibvirtPlan, planLibvirt } from './libvirt/plan.ts';
@@ -28,6 +28,7 @@ export interface Layers {
   wanted: Wanted;
   /** of QEMU's own files */
   direct: Change[];
+  bridge: BridgePlan;
   libvirt: LibvirtPlan;
   managers: ManagersPlan;
 }
@@ -39,18 +40,20 @@ export function planQemu(input: Input<QemuDriveDefaults>, current: QemuState): R
     return { status: 'ok', reason: 'no QEMU is on this host, and absent_ok is declared' };
   const problem = fileProblem(current);
   if (problem) return problem;
-  const { direct, libvirt, managers } = layersOf(desired, current);
-  if (libvirt.blocked) return blocked(libvirt.blocked.message, libvirt.blocked.hint);
-  const changes = [...direct, ...libvirt.changes, ...managers.changes];
+  const { direct, bridge, libvirt, managers } = layersOf(desired, current);
+  const stopped = libvirt.blocked ?? bridge.blocked;
+  if (stopped) return blocked(stopped.message, stopped.hint);
+  const changes = [...direct, ...bridge.changes, ...libvirt.changes, ...managers.changes];
+  const told = [...bridge.warnings, ...libvirt.warnings, ...managers.warnings];
   if (desired.state === 'absent') {
     if (current.kept) changes.push(removal(KEPT, 'what blkfleet keeps for itself'));
-    const warnings = [...libvirt.warnings, ...managers.warnings];
-    if (changes.length === 0) return { status: 'ok', reason: 'no default of blkfleet is set', warnings };
-    return { status: 'change', changes, warnings };
+    if (changes.length > 0) return { status: 'change', changes, warnings: [...told, ...bridge.reasons] };
+    if (bridge.held.length > 0) return heldPlan(bridge, told);
+    return { status: 'ok', reason: 'no default of blkfleet is set', warnings: told };
   }
   const unfit = qemuProblem(desired, current, direct.length === 0);
   if (unfit) return unfit;
-  const warnings = [...warningsOf(desired, current), ...libvirt.warnings, ...managers.warnings];
+  const warnings = [...warningsOf(desired, current), ...told];
   const effective = effectiveChanges(desired, current);
   // The files say it, they were read by this QEMU, and nothing of ours could make it see more.
   if (!direct.some(({ path }) => path === CONF) && effective.length > 0)
@@ -70,18 +73,21 @@ export function planQemu(input: Input<QemuDriveDefaults>, current: QemuState): R
     return {
       status: 'change',
       changes: all,
-      warnings,
+      warnings: [...warnings, ...bridge.reasons],
       guestVisible: visible,
       ...(provisional ? { provisional } : {}),
     };
   }
-  return {
-    status: 'ok',
-    reason: reasonText(desired, current),
-    warnings,
-    notes: commandLines(desired, current),
-    guestVisible: visible,
-  };
+  const notes = commandLines(desired, current);
+  if (bridge.held.length > 0) return { ...heldPlan(bridge, warnings), notes, guestVisible: visible };
+  return { status: 'ok', reason: reasonText(desired, current), warnings, notes, guestVisible: visible };
+}
+
+function heldPlan(
+  { held, reasons }: BridgePlan,
+  warnings: string[],
+): Extract<ResourcePlan, { status: 'held' }> {
+  return { status: 'held', changes: held, state: 'pending-drain', reason: reasons.join('; '), warnings };
 }
 
 /** Tasks before this one may yet install QEMU, the module or the bridge, by which other texts are right. */
@@ -94,10 +100,14 @@ function isProvisional(desired: QemuDriveDefaults, { offers }: QemuState): boole
 /** What is to be done in each layer. */
 export function layersOf(desired: QemuDriveDefaults, current: QemuState): Layers {
   const wanted = wantedFiles(desired, current);
+  const { offers } = current;
+  // A domain's disk may be one that the bridge is yet to serve, or not to serve any more.
+  const bridge = { ...offers.bridge, served: servedByThen(desired, current) };
   return {
     wanted,
     direct: fileChanges(current, wanted),
-    libvirt: planLibvirt(desired, current.libvirt, current.offers),
+    bridge: planBridge(desired, current),
+    libvirt: planLibvirt(desired, current.libvirt, { ...offers, bridge }),
     managers: planManagers(desired, current.managers),
   };
 }
@@ -127,7 +137,9 @@ function fileProblem(current: QemuState): ResourcePlan | undefined {
       `${CONF} is no regular file that can be read`,
       'a link is not followed; put a file in its place',
     );
-  for (const [path, { is }] of current.files)
+  // Those of disks.d may be others'.
+  const own = [...current.files].filter(([path]) => !path.startsWith(`${SERVED}/`));
+  for (const [path, { is }] of own)
     if (is === 'other' || is === 'big') return blocked(`${path} is not a file of blkfleet`, 'move it away');
   if (current.chosen === '') return blocked(`${CHOSEN} is not the link of blkfleet`, 'move it away');
   const split = splitConf(confText(current));
@@ -193,15 +205,7 @@ function fileChanges(current: QemuState, wanted: Wanted): Change[] {
   ];
   for (const [path, answer, to] of texts) {
     const from = answer.is === 'file' ? answer.text : null;
-    if (from === to) continue;
-    const diff = lineDiff(path, Buffer.from(from ?? '', 'latin1'), Buffer.from(to ?? '', 'latin1'));
-    changes.push({
-      path,
-      from: from === null ? null : contentName(from),
-      to: to === null ? null : contentName(to),
-      action: from === null ? '+' : to === null ? '-' : '~',
-      ...(diff ? { diff } : {}),
-    });
+    if (from !== to) changes.push(textChange(path, from, to));
   }
   const to = wanted.chosen;
   if (current.chosen !== to)
@@ -212,11 +216,6 @@ function fileChanges(current: QemuState, wanted: Wanted): Change[] {
       action: current.chosen === null ? '+' : to === null ? '-' : '~',
     });
   return changes;
-}
-
-function contentName(text: string): string {
-  const hash = createHash('sha256').update(text, 'latin1').digest('hex');
-  return `sha256:${hash.slice(0, 12)}, ${text.length} bytes`;
 }
 
 /** Values that a QEMU sees and that are not those declared, named `PROGRAM DRIVER.PROPERTY`. */
@@ -270,14 +269,6 @@ function warningsOf(desired: QemuDriveDefaults, current: QemuState): string[] {
     warnings.push(
       `${CONF} names virtio-blk or vhost-blk in line ${lines.join(', ')} too, outside blkfleet's lines; of two defaults the later one counts`,
     );
-  for (const disk of desired.disks) {
-    const { path } = chooseDiskPath(desired, disk, current.offers);
-    const served = current.offers.bridge.served.find(({ name }) => name === disk.name);
-    if (path === 'vhost-user-blk' && served?.source !== disk.source)
-      warnings.push(
-        `disk ${disk.name}: ${SERVED}/${disk.name}.conf does not say disk = ${disk.source}; the unit vhost-blk@${disk.name} has to serve it before a guest starts`,
-      );
-  }
   return warnings;
 }
 
@@ -293,7 +284,8 @@ function commandLines(desired: QemuDriveDefaults, { offers }: QemuState): string
   const program = offers.seen[0]?.path ?? 'qemu-system-x86_64';
   return desired.disks.map((disk) => {
     const { path, reason } = chooseDiskPath(desired, disk, offers);
-    return `disk ${disk.name} by ${path} (${reason}); a guest from it:\n${commandLine(program, disk.name, path, desired, traits)}`;
+    const who = path === 'vhost-user-blk' ? ', by root or a member of the group kvm' : '';
+    return `disk ${disk.name} by ${path} (${reason}); a guest from it${who}:\n${commandLine(program, disk.name, path, desired, traits)}`;
   });
 }
 
@@ -308,10 +300,6 @@ function guestVisible(desired: QemuDriveDefaults, current: QemuState): Record<st
   for (const domain of current.libvirt.domains)
     if (current.libvirt.chosen.has(domain.uuid)) Object.assign(values, domainValues(domain));
   return values;
-}
-
-function removal(path: string, what: string): Change {
-  return { path, from: what, to: null, action: '-' };
 }
 
 function blocked(message: string, hint: string): ResourcePlan {

@@ -1,12 +1,13 @@
-import { createHash } from 'node:crypto';
 import { FleetError } from '../../lib/errors.ts';
 import { shellWords } from '../../lib/shell.ts';
 import type { Input } from '../kind.ts';
+import { type BridgeUnits, bridgeProbe, parseBridge } from './bridge/probe.ts';
+import { sha256 } from './changes.ts';
 import type { HostOffers, ServedDisk } from './data-path.ts';
-import { ownFiles } from './files.ts';
+import { ownFiles, servedFiles } from './files.ts';
 import { type LibvirtState, libvirtProbe, parseLibvirt } from './libvirt/probe.ts';
 import { type ManagerState, managersProbe, parseManagers } from './managers/probe.ts';
-import { CHOSEN, CONF, DISKS, diskPath, FRAGMENTS, KEPT, SERVED, socketOf } from './paths.ts';
+import { CHOSEN, CONF, DISKS, diskPath, FRAGMENTS, KEPT, SERVED, socketOf, TEMPLATES } from './paths.ts';
 import { parseQmp, type SeenQemu } from './qmp.ts';
 import { MAX_CONF, readBackFunctions, seeOrRecall } from './readback.ts';
 import type { QemuDriveDefaults } from './schema.ts';
@@ -16,7 +17,7 @@ export type FileAnswer = { is: 'missing' | 'other' | 'big' } | { is: 'file'; tex
 
 export interface QemuState {
   conf: FileAnswer;
-  /** blkfleet's own files by path */
+  /** blkfleet's own files by path, and those of disks.d that a declaration may need */
   files: ReadonlyMap<string, FileAnswer>;
   /** fragments of disks that are not declared any more */
   leftDisks: readonly string[];
@@ -32,19 +33,16 @@ export interface QemuState {
   offers: HostOffers;
   /** why no QEMU was asked: qemu.conf holds more than defaults, or the host's architecture is not known */
   notSeen?: 'unsafe' | 'unknown';
+  /** the bridge's units */
+  bridge: BridgeUnits;
   libvirt: LibvirtState;
   managers: ManagerState;
 }
 
 const MAX_ANSWER = 8_388_608;
-const UNITS = ['/etc', '/usr/local/lib', '/usr/lib', '/lib'].map(
-  (folder) => `${folder}/systemd/system/vhost-blk@.service`,
-);
-
-const sha256 = (text: string) => createHash('sha256').update(text, 'latin1').digest('hex');
 
 /**
- * Few forks where nothing changed: uname, stat, sha256sum, base64, readlink and cat. A QEMU is started only where the
+ * Few forks where nothing changed: uname, stat, sha256sum, base64, readlink, cat and systemctl. A QEMU is started only where the
  * programs or qemu.conf are not those that an apply has kept the answers of; libvirt is asked where it has a policy.
  */
 export function probeQemu(inputs: readonly Input<QemuDriveDefaults>[]): string {
@@ -52,7 +50,7 @@ export function probeQemu(inputs: readonly Input<QemuDriveDefaults>[]): string {
 }
 
 function probeOne(desired: QemuDriveDefaults, index: number): string {
-  const own = ownFiles(desired);
+  const own = [...ownFiles(desired), ...servedFiles(desired)];
   const names = shellWords([CONF, ...own.map(({ path }) => path)]);
   const files = own.map(
     ({ path, candidates }) => `qemu_drive_defaults_file ${path} '${candidates.map(sha256).join(' ')}'\n`,
@@ -72,7 +70,7 @@ function probeOne(desired: QemuDriveDefaults, index: number): string {
 }
 bf_b ${index}
 qemu_drive_defaults_sums=
-if [ -d ${CONF.slice(0, CONF.lastIndexOf('/'))} ] || [ -d ${FRAGMENTS} ]; then
+if [ -d ${CONF.slice(0, CONF.lastIndexOf('/'))} ] || [ -d ${FRAGMENTS} ] || [ -d ${SERVED} ]; then
   qemu_drive_defaults_sums=$(sha256sum -- ${names} 2>/dev/null)$bf_n
 fi
 qemu_drive_defaults_file ${CONF} ''
@@ -84,11 +82,12 @@ if [ -d ${KEPT} ]; then echo kept; fi
 for qemu_drive_defaults_b in /usr/sbin/libvirtd /usr/sbin/virtqemud; do
   if [ -x "$qemu_drive_defaults_b" ]; then echo libvirtd; break; fi
 done
-for qemu_drive_defaults_f in ${UNITS.join(' ')}; do
-  if [ -f "$qemu_drive_defaults_f" ]; then echo 'bridge unit'; break; fi
+qemu_drive_defaults_template=
+for qemu_drive_defaults_f in ${TEMPLATES.join(' ')}; do
+  if [ -f "$qemu_drive_defaults_f" ]; then qemu_drive_defaults_template=$qemu_drive_defaults_f; echo 'bridge unit'; break; fi
 done
 if [ -c /dev/vhost-blk ]; then echo 'bridge device'; fi
-if [ -d ${SERVED} ]; then grep -HsE '^[[:space:]]*(disk|socket)[[:space:]]*=' -- ${SERVED}/*.conf 2>/dev/null | head -c 262144 | sed 's/^/served /'; fi
+${bridgeProbe(desired)}if [ -d ${SERVED} ]; then grep -HsE '^[[:space:]]*(disk|socket)[[:space:]]*=' -- ${SERVED}/*.conf 2>/dev/null | head -c 262144 | sed 's/^/served /'; fi
 qemu_drive_defaults_find
 for qemu_drive_defaults_b in $qemu_drive_defaults_bins; do printf 'has %s\\n' "$qemu_drive_defaults_b"; done
 ${libvirtProbe(desired)}${managersProbe(desired)}${
@@ -105,14 +104,15 @@ ${seeOrRecall}fi
 /** @throws FleetError E_PROBE when the host's answer makes no sense */
 export function parseQemu(output: Buffer, { desired }: Input<QemuDriveDefaults>): QemuState {
   if (output.length > MAX_ANSWER) throw nonsense('too long');
-  const own = new Map(ownFiles(desired).map(({ path, candidates }) => [path, candidates]));
+  const all = [...ownFiles(desired), ...servedFiles(desired)];
+  const own = new Map(all.map(({ path, candidates }) => [path, candidates]));
   own.set(CONF, []);
   const files = new Map<string, FileAnswer>();
   const programs: { path: string; lines: string[] }[] = [];
   const binaries: string[] = [];
   const leftDisks: string[] = [];
   const served: string[] = [];
-  const layers = { libvirt: [] as string[], manager: [] as string[] };
+  const layers = { bridged: [] as string[], libvirt: [] as string[], manager: [] as string[] };
   const has = new Set<string>();
   let chosen: string | null = null;
   let notSeen: QemuState['notSeen'];
@@ -133,7 +133,7 @@ export function parseQemu(output: Buffer, { desired }: Input<QemuDriveDefaults>)
     else if (['kept', 'libvirtd', 'bridge'].includes(word)) has.add(line);
     else if (word === 'served') served.push(rest);
     else if (word === 'has') binaries.push(pathOf(rest));
-    else if (word === 'libvirt' || word === 'manager') layers[word].push(rest);
+    else if (word === 'bridged' || word === 'libvirt' || word === 'manager') layers[word].push(rest);
     else if (word === 'see' && (rest === 'unsafe' || rest === 'unknown')) notSeen = rest;
     else if (line !== '' && line !== 'see kept') throw nonsense('a line that was not asked for');
   }
@@ -154,6 +154,7 @@ export function parseQemu(output: Buffer, { desired }: Input<QemuDriveDefaults>)
     binaries,
     offers: { seen, bridge },
     ...(notSeen === undefined ? {} : { notSeen }),
+    bridge: guarded('the bridge', () => parseBridge(layers.bridged)),
     libvirt: guarded('libvirt', () => parseLibvirt(layers.libvirt)),
     managers: guarded('a manager', () => parseManagers(layers.manager)),
   };

@@ -57,7 +57,9 @@ export const qemuDriveDefaultsSchema = z
     state: z
       .enum(['present', 'absent'])
       .default('present')
-      .describe('absent undoes everything and leaves the lines of others as they are.'),
+      .describe(
+        'absent undoes everything and leaves the lines of others as they are; a disk that a guest has by the bridge is served until that guest has ended.',
+      ),
     queues: z
       .union([z.literal('vcpus'), z.int().min(1).max(1024)], {
         error: 'must be vcpus, or a number from 1 to 1024',
@@ -113,7 +115,7 @@ export const qemuDriveDefaultsSchema = z
       .max(256)
       .default([])
       .describe(
-        'Disks for guests that are started directly, each a map of name, source, and data_path where it is not that of all: each gets a fragment for -readconfig, and its command line is told.',
+        'Disks for guests that are started directly, each a map of name, source, and data_path where it is not that of all: each gets a fragment for -readconfig, by vhost-user-blk the unit vhost-blk@NAME that serves it now and at boot, and its command line is told.',
       ),
     libvirt: libvirt
       .optional()

@@ -1,6 +1,8 @@
-import { createHash } from 'node:crypto';
 import { shellQuote } from '../../lib/shell.ts';
 import type { Input, Payload, Step } from '../kind.ts';
+import { bridgeSteps } from './bridge/steps.ts';
+import { sha256 } from './changes.ts';
+import { fileFunctions, fileGuard } from './host-files.ts';
 import { libvirtSteps } from './libvirt/steps.ts';
 import { managersSteps } from './managers/steps.ts';
 import { CHOSEN, CONF, DISKS, FRAGMENTS, fragmentPath, KEPT, MADE } from './paths.ts';
@@ -11,24 +13,27 @@ import type { QemuDriveDefaults } from './schema.ts';
 
 /**
  * Managers, libvirt, then QEMU's own files: these are tried with each QEMU, put in their places, and what QEMU sees then is
- * kept. The last step of `absent` forgets all, so it comes after those that need what is kept.
+ * kept. What the bridge serves comes last. The last step of `absent` forgets all, so it comes after those that need what is
+ * kept.
  */
 export function qemuSteps({ desired }: Input<QemuDriveDefaults>, current: QemuState): Step[] {
-  const { wanted, direct, libvirt, managers } = layersOf(desired, current);
+  const { wanted, direct, bridge, libvirt, managers } = layersOf(desired, current);
   const present = desired.state === 'present';
   const steps = [
     ...managersSteps(current.managers, managers, present),
     ...libvirtSteps(desired, current.libvirt, libvirt),
   ];
-  if (direct.length === 0 && (present || !current.kept)) return steps;
-  const guard = guardScript(confText(current), wanted.conf);
+  const disks = bridgeSteps(bridge);
+  if (direct.length === 0 && (present || !current.kept)) return [...steps, ...disks];
+  const guard = fileGuard(CONF, confText(current), wanted.conf);
   if (!present)
     return [
       ...steps,
+      ...disks,
       {
         title: "remove QEMU's drive defaults",
         guard,
-        script: functions + removeScript(confText(current), wanted),
+        script: fileFunctions + removeScript(confText(current), wanted),
         payloads: payloadsOf([wanted.conf]),
       },
     ];
@@ -37,55 +42,18 @@ export function qemuSteps({ desired }: Input<QemuDriveDefaults>, current: QemuSt
     {
       title: "write QEMU's drive defaults",
       guard,
-      script: readBackFunctions(desired) + functions + writeScript(wanted),
+      script: readBackFunctions(desired) + fileFunctions + writeScript(wanted),
       payloads: payloadsOf([wanted.conf, ...wanted.files.values()]),
     },
+    ...disks,
   ];
 }
-
-const sha256 = (text: string) => createHash('sha256').update(text, 'latin1').digest('hex');
 
 function payloadsOf(texts: readonly (string | null)[]): Payload[] {
   return texts.flatMap((text) =>
     text === null ? [] : [{ sha256: sha256(text), bytes: Buffer.from(text, 'latin1') }],
   );
 }
-
-/** Holds while qemu.conf is as it was planned from, or already as it shall be. */
-function guardScript(from: string | null, to: string | null): string {
-  const is = (text: string | null) =>
-    text === null
-      ? `[ ! -e ${CONF} ] && [ ! -L ${CONF} ]`
-      : `[ -f ${CONF} ] && [ ! -L ${CONF} ] && [ "$(sha256sum < ${CONF} | cut -c 1-64)" = ${sha256(text)} ]`;
-  return `if ${is(from)}; then exit 0; fi
-if ${is(to)}; then exit 0; fi
-echo '${CONF} changed since it was planned' >&2
-exit 1
-`;
-}
-
-/** A file is made whole beside its place and gets there by one rename; what stands there keeps its mode and owner. */
-const functions = `qemu_drive_defaults_die() { printf '%s\\n' "$1" >&2; exit 1; }
-qemu_drive_defaults_folder() {
-  if [ -d "$1" ]; then return 0; fi
-  [ "$1" = / ] || qemu_drive_defaults_folder "$(dirname -- "$1")"
-  # Noted first, so that a run that is killed here can still be undone.
-  grep -qxF -- "$1" ${MADE} 2>/dev/null || { printf '%s\\n' "$1" >> ${MADE}; sync ${MADE} 2>/dev/null || :; }
-  mkdir -m 0755 -- "$1"
-}
-qemu_drive_defaults_put() {
-  rm -f -- "$2".blkfleet-new
-  cat -- "$BF_PAYLOAD/$1" > "$2".blkfleet-new || qemu_drive_defaults_die "no space to write $2"
-  chmod 0644 -- "$2".blkfleet-new
-  if [ -f "$2" ]; then
-    chmod --reference="$2" -- "$2".blkfleet-new
-    chown --reference="$2" -- "$2".blkfleet-new
-  fi
-  sync "$2".blkfleet-new 2>/dev/null || sync
-  mv -T -f -- "$2".blkfleet-new "$2"
-  if command -v restorecon >/dev/null 2>&1; then restorecon -F -- "$2" 2>/dev/null || :; fi
-}
-`;
 
 function writeScript({ conf, files, chosen }: Wanted): string {
   const confHash = sha256(conf!);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A boot sector: writes a sector of its disk by the firmware, reads it back, and says by the debug console of QEMU (port
- * 0xe9) whether it is the same; then it ends QEMU (isa-debug-exit, port 0xf4).
+ * A boot sector: writes a sector of its disk by the firmware, reads it back, and says whether it is the same, on the console
+ * and to QEMU's debug console (port 0xe9). It ends QEMU by isa-debug-exit (port 0xf4); where QEMU has none it waits for a key
+ * and powers the machine off, by the ACPI register at which SeaBIOS puts it.
  */
 	.code16
 	.globl _start
@@ -41,22 +42,38 @@ _start:
 	repe cmpsw
 	jne	failed
 	mov	$good, %si
-	jmp	say
+	jmp	tell
 failed:
 	mov	$bad, %si
-say:
-	lodsb
-	test	%al, %al
-	jz	end
-	out	%al, $0xe9
-	jmp	say
-end:
+tell:
+	call	say
 	out	%al, $0xf4
+	mov	$wait, %si
+	call	say
+	xor	%ax, %ax
+	int	$0x16
+	mov	$0x604, %dx
+	mov	$0x2000, %ax
+	out	%ax, %dx
+end:
 	hlt
 	jmp	end
 
-good:	.asciz	"boot: what was written was read\n"
-bad:	.asciz	"boot: failed\n"
+/* %si: a text. Return: %al is 0. */
+say:
+	lodsb
+	test	%al, %al
+	jz	1f
+	out	%al, $0xe9
+	mov	$0x0e, %ah
+	xor	%bx, %bx
+	int	$0x10
+	jmp	say
+1:	ret
+
+good:	.asciz	"boot: what was written was read\r\n"
+bad:	.asciz	"boot: failed\r\n"
+wait:	.asciz	"a key ends this guest\r\n"
 
 	.balign	4
 packet:
