@@ -268,6 +268,7 @@ int emulate_open(struct emulated *device, struct disk **disks, unsigned int nr, 
 	mutex_init(&target->life);
 	qcow2_target_add(target);
 	error = qcow2_target_load(target, reason);
+	target->largest_cluster = qcow2_target_largest_cluster(target);
 	if (!error)
 		error = qcow2_cache_init(&target->cache, 0);
 	if (!error && write)
