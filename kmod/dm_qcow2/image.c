@@ -12,7 +12,7 @@ static int refuse(const char **reason, const char *text, int error)
 	return error;
 }
 
-/* After an error the image has the header that it had, so that who asks about a device that was not resumed gets an answer. */
+/* After an error the image has the header that it had: who asks about a device that was not resumed gets an answer. */
 static int read_header(struct qcow2_image *image, const char **reason)
 {
 	struct qcow2_header header;

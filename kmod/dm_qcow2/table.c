@@ -4,8 +4,8 @@
  *	START LENGTH qcow2 FILES FILE... [OPTIONS OPTION...]
  *	START LENGTH qcow2 live [OPTIONS OPTION...]
  * FILES is the number of files, the top of the chain first. FILE is raw:FD, qcow2:FD or, with an external data file,
- * qcow2:FD:FD. "live" takes the files of the table that the device has. An OPTION is cache_kib:KIB. Descriptors are the calling process's; what an image says of other files is
- * never opened, and a file's format is never guessed.
+ * qcow2:FD:FD. "live" takes the files of the table that the device has. An OPTION is cache_kib:KIB. Descriptors are the
+ * calling process's; what an image says of other files is never opened, and a file's format is never guessed.
  */
 #include <linux/slab.h>
 #include <linux/string.h>

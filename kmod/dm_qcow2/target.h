@@ -40,7 +40,7 @@ struct qcow2_target {
 	/* Constant once the table is loaded; images[0] is the top. */
 	struct qcow2_image *images;
 	unsigned int nr_images;
-	/* Bytes that the largest cluster had when the table was loaded, for which memory was taken; 0: there are raw files only. */
+	/* Bytes of the largest cluster that memory was taken for when the table was loaded; 0: there are raw files only. */
 	u32 largest_cluster;
 	bool is_writable;
 

@@ -40,7 +40,7 @@ bool fuzz_run_work(void)
 }
 
 /*
- * buffer.h: pages between two that nobody may touch. A device has many, and takes its time to get them from the system: those
+ * buffer.h: pages between two that nobody may touch. A device has many, and the system takes its time to give them: those
  * that are freed are kept for the next device, and are poisoned until then.
  */
 
