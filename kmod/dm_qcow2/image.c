@@ -12,8 +12,10 @@ static int refuse(const char **reason, const char *text, int error)
 	return error;
 }
 
+/* After an error the image has the header that it had: who asks about a device that was not resumed gets an answer. */
 static int read_header(struct qcow2_image *image, const char **reason)
 {
+	struct qcow2_header header;
 	struct qcow2_buffer start;
 	long ret;
 
@@ -24,8 +26,10 @@ static int read_header(struct qcow2_image *image, const char **reason)
 	if (ret < 0)
 		*reason = "the header can not be read";
 	else
-		ret = qcow2_parse_header(start.data, ret, &image->header, reason);
+		ret = qcow2_parse_header(start.data, ret, &header, reason);
 	qcow2_buffer_free(&start);
+	if (!ret)
+		image->header = header;
 	return ret;
 }
 

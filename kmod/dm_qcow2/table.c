@@ -4,8 +4,8 @@
  *	START LENGTH qcow2 FILES FILE... [OPTIONS OPTION...]
  *	START LENGTH qcow2 live [OPTIONS OPTION...]
  * FILES is the number of files, the top of the chain first. FILE is raw:FD, qcow2:FD or, with an external data file,
- * qcow2:FD:FD. "live" takes the files of the table that the device has. An OPTION is cache_kib:KIB. Descriptors are the calling process's; what an image says of other files is
- * never opened, and a file's format is never guessed.
+ * qcow2:FD:FD. "live" takes the files of the table that the device has. An OPTION is cache_kib:KIB. Descriptors are the
+ * calling process's; what an image says of other files is never opened, and a file's format is never guessed.
  */
 #include <linux/slab.h>
 #include <linux/string.h>
@@ -175,7 +175,6 @@ static int read_options(struct dm_arg_set *args, struct options *options, const 
 static int load(struct qcow2_target *target, struct dm_arg_set *args, const char **reason)
 {
 	struct options options = { .cache_kib = QCOW2_CACHE_DEFAULT_KIB };
-	u32 largest;
 	int error;
 
 	*reason = "no memory";
@@ -192,10 +191,10 @@ static int load(struct qcow2_target *target, struct dm_arg_set *args, const char
 	if (error)
 		return error;
 	*reason = "no memory";
-	largest = qcow2_target_largest_cluster(target);
+	target->largest_cluster = qcow2_target_largest_cluster(target);
 	error = qcow2_cache_init(&target->cache, options.cache_kib);
-	if (!error && largest)
-		error = qcow2_unpackers_init(&target->unpackers, largest);
+	if (!error)
+		error = qcow2_unpackers_init(&target->unpackers, target->largest_cluster);
 	if (!error && target->is_writable)
 		error = qcow2_writer_init(target);
 	return error ? error : qcow2_requests_init(target);

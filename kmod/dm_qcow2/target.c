@@ -164,7 +164,6 @@ static int start_writer(struct qcow2_writer *writer, const char **reason)
 
 static int reload(struct qcow2_target *target, const char **reason)
 {
-	u32 largest = qcow2_target_largest_cluster(target);
 	int error;
 
 	qcow2_cache_drop(&target->cache);
@@ -173,7 +172,7 @@ static int reload(struct qcow2_target *target, const char **reason)
 	if (error)
 		return error;
 	*reason = "it has larger clusters than before";
-	if (qcow2_target_largest_cluster(target) > largest)
+	if (qcow2_target_largest_cluster(target) > target->largest_cluster)
 		return -EINVAL;
 	return target->writer && !target->writer->failed ? start_writer(target->writer, reason) : 0;
 }

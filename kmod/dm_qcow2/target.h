@@ -40,6 +40,8 @@ struct qcow2_target {
 	/* Constant once the table is loaded; images[0] is the top. */
 	struct qcow2_image *images;
 	unsigned int nr_images;
+	/* Bytes of the largest cluster that memory was taken for when the table was loaded; 0: there are raw files only. */
+	u32 largest_cluster;
 	bool is_writable;
 
 	struct qcow2_cache cache;

@@ -44,8 +44,10 @@ static struct qcow2_unpacker *new_unpacker(u32 cluster_bytes)
 
 int qcow2_unpackers_init(struct qcow2_unpackers *unpackers, u32 cluster_bytes)
 {
-	u32 nr = clamp_t(u32, QCOW2_UNPACK_MEMORY / (2 * cluster_bytes + (1U << 18)), 1, num_online_cpus());
+	u32 nr = 0;
 
+	if (cluster_bytes)
+		nr = clamp_t(u32, QCOW2_UNPACK_MEMORY / (2 * cluster_bytes + (1U << 18)), 1, num_online_cpus());
 	spin_lock_init(&unpackers->lock);
 	INIT_LIST_HEAD(&unpackers->idle);
 	init_waitqueue_head(&unpackers->returned);

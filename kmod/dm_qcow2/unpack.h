@@ -29,7 +29,7 @@ struct qcow2_unpackers {
 	wait_queue_head_t returned;
 };
 
-/* @cluster_bytes: of the largest cluster. Return: 0 or -ENOMEM. */
+/* @cluster_bytes: of the largest cluster, 0: there is none. Return: 0 or -ENOMEM. */
 int qcow2_unpackers_init(struct qcow2_unpackers *unpackers, u32 cluster_bytes);
 /* All are idle. Takes one that is all zeros, too. */
 void qcow2_unpackers_exit(struct qcow2_unpackers *unpackers);

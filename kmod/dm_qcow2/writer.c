@@ -118,6 +118,7 @@ int qcow2_writer_init(struct qcow2_target *target)
 	spin_lock_init(&writer->writes_lock);
 	INIT_LIST_HEAD(&writer->writes);
 	INIT_LIST_HEAD(&writer->parked);
+	INIT_LIST_HEAD(&writer->queued);
 	spin_lock_init(&writer->spare_lock);
 	INIT_LIST_HEAD(&writer->spare);
 	init_waitqueue_head(&writer->spare_returned);

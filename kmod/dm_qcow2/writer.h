@@ -16,6 +16,9 @@
 /* Blocks of which parts are written at once, whatever memory there is. */
 #define QCOW2_BLOCKS 4
 
+/* Requests that are compared with each other for blocks that they share: a device may have any number in flight. */
+#define QCOW2_MAX_COMPARED 128U
+
 /* Slices of L2 tables that are written between two syncs. */
 #define QCOW2_L2_BATCH 256U
 
@@ -87,12 +90,15 @@ struct qcow2_writer {
 	struct list_head claims;
 	wait_queue_head_t claims_left;
 
-	/* Guards writes, parked and nr_partial. */
+	/* Guards all up to nr_partial. */
 	spinlock_t writes_lock;
 	/* Requests in flight, and those that wait for some of them, where the file's blocks are larger than sectors. */
 	struct list_head writes;
 	struct list_head parked;
-	/* Those of both lists that begin or end within a block. */
+	/* Those for which both lists had no room when they came, in order. */
+	struct list_head queued;
+	/* Those of the first two lists, and of these those that begin or end within a block. */
+	unsigned int nr_writes;
 	unsigned int nr_partial;
 	/* Pages, each for a block of which a part is written. */
 	mempool_t blocks;

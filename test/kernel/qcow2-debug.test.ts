@@ -7,7 +7,7 @@ import { cacheFolder } from '../../src/lab/debian/cache.ts';
 import { type BuiltSource, buildSource } from './build.ts';
 import { AT_END, bootDebug, type DebugGuest, IDLE, lookForLeaks, tailOf } from './debug-guest.ts';
 import { type DebugKernel, prepareDebugKernel } from './debug-kernel.ts';
-import { canGrow, deviceSteps, saidOfImage } from './qcow2-device-steps.ts';
+import { canGrow, deviceSteps, rawSteps, saidOfImage } from './qcow2-device-steps.ts';
 import { dmQcow2, qcow2Files, qcow2Script } from './qcow2-guest.ts';
 import { hostileSteps, makeHostileImages } from './qcow2-hostile-images.ts';
 import { ext4Disk, type MadeImage, makeImages } from './qcow2-images.ts';
@@ -89,7 +89,8 @@ describe('dm_qcow2 on a debug kernel', () => {
       const made = join(folder, 'images');
       mkdirSync(made);
       images = makeImages(made).filter(({ name }) => name !== 'odd-size');
-      guest = await boot('qcow2 devices', made, 700 * MIB, deviceSteps(images));
+      const steps = `${deviceSteps(images)}\n${rawSteps(images[0]!)}`;
+      guest = await boot('qcow2 devices', made, 700 * MIB, steps);
       addRow('devices', `${images.length} images`, guest);
     }, BOOT_MS);
 
@@ -97,6 +98,7 @@ describe('dm_qcow2 on a debug kernel', () => {
       for (const { name } of images) {
         const said = saidOfImage(guest.boot.output, name);
         expect([name, said]).toEqual([name, expect.stringContaining('@@same\n@@flushed')]);
+        expect([name, said]).toEqual([name, expect.stringContaining('@@no image\n@@resumed')]);
         expect([name, said]).toEqual([name, expect.stringContaining('@@detached')]);
         if (canGrow(name) && !said.includes('@@not grown'))
           expect([name, said]).toEqual([name, expect.stringContaining('@@grown\n@@same again')]);

@@ -6,6 +6,14 @@ export const GROWTH = 3 * 1024 * 1024;
 /** Of those, the last has a larger backing file, of which more would be seen: it can not grow. */
 export const canGrow = (name: string) => name !== 'over-longer';
 
+/** Of a suspended device: it is not resumed while its file is no image, and is when it is one again. */
+const resumeSteps = (name: string, file: string) => `
+	dd if=/images/${file} of=/tmp/start bs=512 count=1 2>/dev/null
+	dd if=/dev/zero of=/images/${file} bs=512 count=1 conv=notrunc 2>/dev/null
+	blkfleet-qcow2 resume t 2>/dev/null || echo "@@no image"
+	dd if=/tmp/start of=/images/${file} bs=512 count=1 conv=notrunc 2>/dev/null
+	if blkfleet-qcow2 resume t; then cmp /images/${name}.model /dev/mapper/t && echo "@@resumed"; fi`;
+
 /** Commands for the guest: write each image, ask and grow its device while it is there, and write it again. */
 export function deviceSteps(images: readonly MadeImage[]): string {
   // Tops first: what is below another is changed after it.
@@ -25,12 +33,21 @@ if blkfleet-qcow2 attach /images/${file} --name t >/dev/null; then
 		echo "@@not grown"
 	fi
 	blkfleet-qcow2 suspend t
-	blkfleet-qcow2 message t flush 2>/dev/null || echo "@@suspended"
-	blkfleet-qcow2 resume t
+	blkfleet-qcow2 message t flush 2>/dev/null || echo "@@suspended"${resumeSteps(name, file)}
 	blkfleet-qcow2 detach t && echo "@@detached"
 fi`;
   });
   return `${steps.join('\n')}\necho "@@image"`;
+}
+
+/** Commands for the guest, after those: a chain of nothing but a raw file. */
+export function rawSteps({ name }: MadeImage): string {
+  const model = `/images/${name}.model`;
+  return `if qcow2-load t $(($(stat -c %s ${model}) / 512)) ro 1 raw:${model} >/dev/null; then
+	blkfleet-qcow2 suspend t
+	blkfleet-qcow2 resume t && cmp ${model} /dev/mapper/t && echo "@@raw"
+	blkfleet-qcow2 detach t
+fi`;
 }
 
 /** What the guest said of an image. */

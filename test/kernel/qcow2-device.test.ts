@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type BootResult, bootKernel } from './boot.ts';
 import { kernelLines } from './lines.ts';
 import { prepareModule } from './prepare.ts';
-import { canGrow, deviceSteps, saidOfImage } from './qcow2-device-steps.ts';
+import { canGrow, deviceSteps, rawSteps, saidOfImage } from './qcow2-device-steps.ts';
 import { dmQcow2, qcow2Files, qcow2Modules, qcow2Script, splatsOf } from './qcow2-guest.ts';
 import { ext4Disk, extractDisk, type MadeImage, makeImages } from './qcow2-images.ts';
 
@@ -59,7 +59,7 @@ describe.each(kernelLines)('dm-qcow2 devices on kernel $line ($suite)', (line) =
       kernel: image,
       modules: qcow2Modules(image),
       files: qcow2Files(built),
-      script: qcow2Script(deviceSteps(images)),
+      script: qcow2Script(`${deviceSteps(images)}\n${rawSteps(images[0]!)}`),
       disks: [disk],
       append: line.debug,
       timeoutMs: BOOT_MS,
@@ -94,6 +94,14 @@ describe.each(kernelLines)('dm-qcow2 devices on kernel $line ($suite)', (line) =
     );
     expect(text).toMatch(/^@@errors requests 0 failed 0$/m);
     expect(text).toMatch(/^@@stats requests [1-9]\d* slow [1-9]\d* at_once \d+ commits [1-9]\d*$/m);
+  });
+
+  test.each(names)('%s is resumed when what its file was is there again', (name) => {
+    expect(said(name)).toContain('@@no image\n@@resumed');
+  });
+
+  test('a raw file alone is a chain', () => {
+    expect(result.output).toContain('@@raw');
   });
 
   test('qemu-img finds each image clean, and its content the same', () => {

@@ -135,9 +135,14 @@ function goodImage(folder: string): Buffer {
 /**
  * Makes hostile images, INDEX.qcow2 each, in a folder that is made.
  * @param mutated how many beside the listed ones have numbers of their metadata changed at random
+ * @param first number of the first of these; other numbers are other images
  * @returns what they are, by index
  */
-export function makeHostileImages(folder: string, mutated: number): { name: string; refused: boolean }[] {
+export function makeHostileImages(
+  folder: string,
+  mutated: number,
+  first = 0,
+): { name: string; refused: boolean }[] {
   mkdirSync(folder);
   const good = goodImage(folder);
   const write = (index: number, image: Buffer) => writeFileSync(join(folder, `${index}.qcow2`), image);
@@ -146,9 +151,9 @@ export function makeHostileImages(folder: string, mutated: number): { name: stri
     write(index, change(image) ?? image);
     return { name, refused };
   });
-  const others = Array.from({ length: mutated }, (_, seed) => {
-    write(cases.length + seed, mutate(good, seed));
-    return { name: `mutation ${seed}`, refused: false };
+  const others = Array.from({ length: mutated }, (_, index) => {
+    write(cases.length + index, mutate(good, first + index));
+    return { name: `mutation ${first + index}`, refused: false };
   });
   return [...cases, ...others];
 }

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Files in memory, and the module's way to them. */
+#include <sys/mman.h>
+
 #include "../file.h"
 #include "disk.h"
 
+/* Of address space that each has; memory it takes as it is written. */
 #define ROOM (512ULL << 20)
 
 enum event_kind { EVENT_WRITE, EVENT_SYNC, EVENT_PUNCH, EVENT_RESIZE };
@@ -22,8 +25,9 @@ struct disk *disk_new(const void *data, uint64_t size)
 	disk->fail_after = -1;
 	disk->block = 512;
 	disk->size = size;
-	disk->room = size + 65536;
-	disk->data = calloc(1, disk->room);
+	fuzz_assert(size < ROOM);
+	disk->data = mmap(NULL, ROOM, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	fuzz_assert(disk->data != MAP_FAILED);
 	memcpy(disk->data, data, size);
 	return disk;
 }
@@ -55,7 +59,7 @@ void disk_free(struct disk *disk)
 		free(disk->events[--disk->nr_events].data);
 	free(disk->events);
 	free(disk->base);
-	free(disk->data);
+	munmap(disk->data, ROOM);
 	free(disk);
 }
 
@@ -67,16 +71,25 @@ int disk_save(const struct disk *disk, const char *path)
 	return file && !fclose(file) && ok ? 0 : -1;
 }
 
+/* Whole pages go: a file's space is large, and little of it written. */
+static void zero(struct disk *disk, u64 at, u64 end)
+{
+	u64 first = round_up(at, PAGE_SIZE), last = round_down(end, PAGE_SIZE);
+
+	if (first >= last) {
+		memset(disk->data + at, 0, end - at);
+		return;
+	}
+	memset(disk->data + at, 0, first - at);
+	memset(disk->data + last, 0, end - last);
+	fuzz_assert(!madvise(disk->data + first, last - first, MADV_DONTNEED));
+}
+
 static void resize(struct disk *disk, u64 size)
 {
 	fuzz_assert(size < ROOM);
-	if (size > disk->room) {
-		disk->data = realloc(disk->data, size * 2);
-		memset(disk->data + disk->room, 0, size * 2 - disk->room);
-		disk->room = size * 2;
-	}
 	if (size < disk->size)
-		memset(disk->data + size, 0, disk->size - size);
+		zero(disk, size, disk->size);
 	disk->size = size;
 }
 
@@ -90,7 +103,7 @@ static void apply(struct disk *disk, const struct disk_event *event)
 		break;
 	case EVENT_PUNCH:
 		if (event->at < disk->size)
-			memset(disk->data + event->at, 0, min(event->bytes, disk->size - event->at));
+			zero(disk, event->at, event->at + min(event->bytes, disk->size - event->at));
 		break;
 	case EVENT_RESIZE:
 		resize(disk, event->bytes);
@@ -109,16 +122,14 @@ unsigned int disk_now(void)
 
 static void log_event(struct disk *disk, enum event_kind kind, u64 at, u64 bytes, const u8 *data)
 {
-	struct disk_event event = { kind, ++time_now, at, bytes, NULL };
+	struct disk_event event = { kind, ++time_now, at, bytes, (u8 *)data };
 
+	apply(disk, &event);
+	if (!disk->logs)
+		return;
 	if (data) {
 		event.data = malloc(bytes);
 		memcpy(event.data, data, bytes);
-	}
-	apply(disk, &event);
-	if (!disk->logs) {
-		free(event.data);
-		return;
 	}
 	if (disk->nr_events == disk->room_events) {
 		disk->room_events = disk->room_events * 2 + 64;

@@ -12,7 +12,6 @@ struct disk_event;
 struct disk {
 	uint8_t *data;
 	uint64_t size;
-	uint64_t room;
 	/* What transfers past the page cache have to be multiples of; from disk_new() on 512. */
 	uint32_t block;
 	/* As it was when the log began, and all that happened since. */

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* What stands in for request.c, memory.c, buffer.c, unpack.c and table.c. */
+#include <sanitizer/asan_interface.h>
+#include <sys/mman.h>
 #ifdef HAVE_ZLIB
 #include <zlib.h>
 #endif
@@ -37,17 +39,54 @@ bool fuzz_run_work(void)
 	return true;
 }
 
-/* buffer.h */
+/*
+ * buffer.h: pages between two that nobody may touch. A device has many, and the system takes its time to give them: those
+ * that are freed are kept for the next device, and are poisoned until then.
+ */
+
+static struct kept {
+	u8 *data;
+	u32 bytes;
+} kept[64];
+static unsigned int nr_kept;
+
+static u8 *get_pages(u32 bytes)
+{
+	unsigned int i;
+	u8 *data;
+
+	for (i = 0; i < nr_kept; i++) {
+		if (kept[i].bytes != bytes)
+			continue;
+		data = kept[i].data;
+		kept[i] = kept[--nr_kept];
+		ASAN_UNPOISON_MEMORY_REGION(data, bytes);
+		memset(data, 0, bytes);
+		return data;
+	}
+	data = mmap(NULL, bytes + 2 * PAGE_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (data == MAP_FAILED || mprotect(data + PAGE_SIZE, bytes, PROT_READ | PROT_WRITE))
+		return NULL;
+	return data + PAGE_SIZE;
+}
+
+static void put_pages(u8 *data, u32 bytes)
+{
+	if (nr_kept == ARRAY_SIZE(kept)) {
+		munmap(data - PAGE_SIZE, bytes + 2 * PAGE_SIZE);
+		return;
+	}
+	ASAN_POISON_MEMORY_REGION(data, bytes);
+	kept[nr_kept++] = (struct kept){ data, bytes };
+}
 
 int qcow2_buffer_alloc(struct qcow2_buffer *buffer, u32 bytes)
 {
 	u32 pages = DIV_ROUND_UP(bytes, PAGE_SIZE), i;
-	void *data;
 
-	if (posix_memalign(&data, PAGE_SIZE, pages * PAGE_SIZE))
+	buffer->data = get_pages(pages * PAGE_SIZE);
+	if (!buffer->data)
 		return -ENOMEM;
-	memset(data, 0, pages * PAGE_SIZE);
-	buffer->data = data;
 	buffer->bytes = bytes;
 	buffer->vecs = calloc(pages, sizeof(*buffer->vecs));
 	for (i = 0; i < pages; i++)
@@ -57,7 +96,8 @@ int qcow2_buffer_alloc(struct qcow2_buffer *buffer, u32 bytes)
 
 void qcow2_buffer_free(struct qcow2_buffer *buffer)
 {
-	free(buffer->data);
+	if (buffer->data)
+		put_pages(buffer->data, DIV_ROUND_UP(buffer->bytes, PAGE_SIZE) * PAGE_SIZE);
 	free(buffer->vecs);
 	memset(buffer, 0, sizeof(*buffer));
 }
@@ -268,8 +308,10 @@ int emulate_open(struct emulated *device, struct disk **disks, unsigned int nr, 
 	mutex_init(&target->life);
 	qcow2_target_add(target);
 	error = qcow2_target_load(target, reason);
-	if (!error)
+	if (!error) {
+		target->largest_cluster = qcow2_target_largest_cluster(target);
 		error = qcow2_cache_init(&target->cache, 0);
+	}
 	if (!error && write)
 		error = qcow2_writer_init(target);
 	*reason = error ? *reason : "not resumed";

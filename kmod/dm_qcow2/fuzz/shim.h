@@ -37,6 +37,7 @@ typedef unsigned int status_type_t;
 #define HZ 100
 #define likely(x) (x)
 #define unlikely(x) (x)
+#define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
 #define DIV_ROUND_UP(n, d) (((n) + (d) - 1) / (d))
 /* As the kernel's, which divides by 32 bits. */
 #define DIV_ROUND_UP_ULL(n, d) (((unsigned long long)(n) + (d) - 1) / (u32)(d))
