@@ -9,6 +9,9 @@
 #include "rings.h"
 #include "say.h"
 
+/* A frontend that sends without end must not keep signals waiting. */
+#define MESSAGES_AT_ONCE 64
+
 static int set_owner(struct session *session, struct message *message, struct reason *reason)
 {
 	/* The device has had its owner since the connection began. */
@@ -137,7 +140,7 @@ int session_serve(struct session *session)
 	struct message message;
 	struct reason reason;
 
-	for (;;) {
+	for (unsigned int taken = 0; taken < MESSAGES_AT_ONCE; taken++) {
 		switch (channel_receive(&session->channel, &message, &reason)) {
 		case CHANNEL_EMPTY:
 			return 0;
@@ -152,6 +155,7 @@ int session_serve(struct session *session)
 			return -1;
 		}
 	}
+	return 0;
 }
 
 void session_end(struct session *session)

@@ -54,7 +54,7 @@ int session_begin(struct session *session, struct bridge *bridge, int fd, struct
  */
 int session_handle(struct session *session, struct message *message, struct reason *reason);
 
-/* Takes all messages that have come. Return: 0, or -1: it is over, which has been said. */
+/* Takes messages that have come, as many as shall be taken without looking elsewhere. Return: 0, or -1: it is over, which has been said. */
 int session_serve(struct session *session);
 
 /* Tells the frontend to read the configuration space anew. */

@@ -325,6 +325,25 @@ static void in_pieces(void)
 	passed("a message that comes byte by byte");
 }
 
+/* A frontend that sends more and more does not keep the bridge from its signals. */
+static void flood(void)
+{
+	uint64_t features = BIT(VIRTIO_F_VERSION_1) | BIT(VU_FEATURE_PROTOCOL_FEATURES);
+	char left;
+
+	begin(PROTOCOL);
+	for (unsigned int i = 0; i < 100; i++)
+		if (!frontend_send(frontend, VU_SET_FEATURES, 0, &features, sizeof(features), NULL, 0))
+			fail("the socket is full");
+	if (session_serve(&session) || recv(session.channel.fd, &left, 1, MSG_PEEK | MSG_DONTWAIT) != 1)
+		fail("all messages are taken at once");
+	if (session_serve(&session) || recv(session.channel.fd, &left, 1, MSG_PEEK | MSG_DONTWAIT) != -1)
+		fail("messages are left: %s", said);
+	end();
+	cases++;
+	passed("a frontend that sends without end");
+}
+
 /* With REPLY_ACK what is refused is said so, and the rest goes on. */
 static void told(void)
 {
@@ -428,6 +447,7 @@ int main(void)
 	raw("half a header", &(struct vu_header){ VU_GET_FEATURES, 1, 0 }, 6, "within a message");
 	raw("a header without its payload", &(struct vu_header){ VU_SET_FEATURES, 1, 8 }, 12, "");
 	in_pieces();
+	flood();
 	told();
 	log_comes_last(true);
 	log_comes_last(false);
