@@ -139,6 +139,8 @@ static int start(struct session *session, unsigned int index, struct reason *rea
 	ring->running = true;
 	ring->here = addr;
 	nudge(ring);
+	/* Frontends look at the configuration only while they use the device. */
+	session_tell_missed(session);
 	return 0;
 }
 

@@ -60,8 +60,10 @@ static void recall(struct session *session)
 
 	if (getsockopt(session->channel.fd, SOL_SOCKET, SO_PEERCRED, &peer, &size))
 		peer.pid = 0;
-	if (peer.pid && kept->peer != (uint32_t)peer.pid)
+	if (peer.pid && kept->peer != (uint32_t)peer.pid) {
 		kept->write_through = 0;
+		kept->capacity = 0;
+	}
 	kept->peer = peer.pid;
 }
 

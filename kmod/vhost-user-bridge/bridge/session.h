@@ -60,6 +60,9 @@ int session_serve(struct session *session);
 /* Tells the frontend to read the configuration space anew. */
 void session_tell_config(struct session *session);
 
+/* Tells it, too, when the disk has another size than the frontend knows of, since it changed when nobody was here. */
+void session_tell_missed(struct session *session);
+
 /* Waits for all requests, and gives everything back. */
 void session_end(struct session *session);
 

@@ -325,6 +325,29 @@ static void in_pieces(void)
 	passed("a message that comes byte by byte");
 }
 
+/* The disk has grown while the bridge was away: a frontend that comes back is told when its ring runs, once. */
+static void grown(uint64_t known, ssize_t told)
+{
+	struct vu_header header[2];
+	int pair[2];
+
+	kept.peer = getpid();
+	kept.capacity = known;
+	begin(PROTOCOL);
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair))
+		fail_errno("socketpair");
+	good(VU_SET_BACKEND_REQ_FD, NULL, 0, pair[0]);
+	start_ring();
+	if (recv(pair[1], header, sizeof(header), MSG_DONTWAIT) != told ||
+	    (told > 0 && header[0].request != VU_BACKEND_CONFIG_CHANGE))
+		fail("a frontend that knows of %llu sectors is told wrongly", (unsigned long long)known);
+	end();
+	close(pair[0]);
+	close(pair[1]);
+	cases++;
+	passed("what a frontend that comes back is told of the disk's size");
+}
+
 /* A frontend that sends more and more does not keep the bridge from its signals. */
 static void flood(void)
 {
@@ -448,6 +471,9 @@ int main(void)
 	raw("a header without its payload", &(struct vu_header){ VU_SET_FEATURES, 1, 8 }, 12, "");
 	in_pieces();
 	flood();
+	grown(65536, sizeof(struct vu_header));
+	grown(131072, -1);
+	grown(0, -1);
 	told();
 	log_comes_last(true);
 	log_comes_last(false);
