@@ -25,6 +25,20 @@ const bugs: readonly (Change & { name: string; report: RegExp })[] = [
     report: /given what it must not be: the log of guest memory/,
   },
   {
+    name: 'a log without room for memory that is added',
+    file: 'tables.c',
+    from: 'if (!dirty_log_check(session, session->features, memory, reason) && ',
+    to: 'if (',
+    report: /given what it must not be: the log of guest memory/,
+  },
+  {
+    name: 'a log without room when a ring starts',
+    file: 'rings.c',
+    from: 'dirty_log_check_start(session, reason) ||',
+    to: '',
+    report: /given what it must not be: the log of guest memory/,
+  },
+  {
     name: 'memory that goes while requests may be in it',
     file: 'tables.c',
     from: 'bool pause = memory_drops(next, &session->memory);',

@@ -34,6 +34,7 @@ describe.each(['5.10', '6.12'])('vhost-user-bridge, built beside Linux %s', (nam
     ['--disk /dev/null --socket /tmp/s --read-only maybe', "read-only is 'maybe': expected yes or no"],
     ['--disk /dev/null --socket /tmp/s --serial 123456789012345678901', 'serial is longer than 20 bytes'],
     ['--disk /dev/null --socket /tmp/s more', "'more' is too much: see --help"],
+    ['--disk /dev/null --socket /tmp/s --group kvm', 'there is a group and no user'],
     ['--name ../etc/passwd', "'../etc/passwd' is no name: letters, digits and ._-:@+, 64 at most"],
     ['--name vm1', '/etc/blkfleet/disks.d/vm1.conf: No such file or directory'],
   ])('%s', async (words, said) => {
@@ -50,6 +51,8 @@ describe.each(['5.10', '6.12'])('vhost-user-bridge, built beside Linux %s', (nam
     expect((await run('--config disk.conf')).output).toContain("disk.conf:2: queues is 'many'");
     writeFileSync(file, 'disk = /dev/null\n\nqueue = 4\n');
     expect((await run('--config disk.conf')).output).toContain("disk.conf:3: there is no 'queue'");
+    writeFileSync(file, 'queues = 2\ndisk = /dev/null\0.raw\n');
+    expect((await run('--config disk.conf')).output).toContain('disk.conf:2: a byte of zero');
     writeFileSync(file, 'disk /dev/null\n');
     expect((await run('--config disk.conf')).output).toContain('disk.conf:1: expected KEY = VALUE');
   });

@@ -14,6 +14,8 @@ struct kept {
 	uint32_t peer;
 	/* The guest has turned the write cache off. */
 	uint32_t write_through;
+	/* Sectors that the frontend has been told of; 0: none. */
+	uint64_t capacity;
 };
 
 struct bridge {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The messages about the configuration space, and the channel that tells of its changes. */
+#include <endian.h>
 #include <errno.h>
 #include <stddef.h>
 #include <string.h>
@@ -40,6 +41,7 @@ int get_config(struct session *session, struct message *message, struct reason *
 		/* No payload: there is nothing to tell. */
 		return session_answer(session, message, NULL, 0, reason);
 	}
+	session->bridge->kept->capacity = le64toh(space.fields.capacity);
 	memcpy(answer.data, space.bytes + answer.offset, answer.size);
 	return session_answer(session, message, &answer, VU_CONFIG_HEAD + answer.size, reason);
 }
@@ -79,6 +81,18 @@ int set_backend_req_fd(struct session *session, struct message *message, struct 
 		close(session->backend_channel);
 	session->backend_channel = message_take_fd(message);
 	return 0;
+}
+
+void session_tell_missed(struct session *session)
+{
+	struct bridge *bridge = session->bridge;
+	struct vhost_blk_limits limits;
+
+	if (!bridge->kept->capacity || device_get_limits(&bridge->device, bridge->disk, &limits) ||
+	    limits.capacity == bridge->kept->capacity)
+		return;
+	bridge->kept->capacity = limits.capacity;
+	session_tell_config(session);
 }
 
 void session_tell_config(struct session *session)

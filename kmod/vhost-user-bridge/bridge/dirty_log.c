@@ -24,18 +24,26 @@ static int check_memory(uint64_t bytes, const struct memory *memory, struct reas
 		      (unsigned long long)bytes);
 }
 
+static bool logs(uint64_t features)
+{
+	return features & 1ull << VHOST_F_LOG_ALL;
+}
+
+int dirty_log_check_start(const struct session *session, struct reason *reason)
+{
+	return logs(session->features) ? check_memory(session->log_bytes, &session->memory, reason) : 0;
+}
+
 int dirty_log_check(const struct session *session, uint64_t features, const struct memory *memory,
 		    struct reason *reason)
 {
-	if (!(features & 1ull << VHOST_F_LOG_ALL))
-		return 0;
-	return check_memory(session->log_bytes, memory, reason);
+	return logs(features) && rings_run(session) ? check_memory(session->log_bytes, memory, reason) : 0;
 }
 
 int set_log_base(struct session *session, struct message *message, struct reason *reason)
 {
 	const struct vu_log *log = &message->payload.log;
-	bool logging = session->features & 1ull << VHOST_F_LOG_ALL;
+	bool logging = logs(session->features) && rings_run(session);
 	struct mapping mapping;
 	int error;
 

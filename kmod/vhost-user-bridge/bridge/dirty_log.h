@@ -11,8 +11,14 @@
 bool dirty_log_covers(uint64_t bytes, uint64_t gpa, uint64_t length);
 
 /*
- * Whether there is room in the session's log, with @features and @memory, for all that is to be logged: the kernel would
- * write behind it. Return: 0, or -1 with @reason.
+ * Whether there is room in the session's log, with its features, for all of its memory: the kernel would write behind it.
+ * Return: 0, or -1 with @reason.
+ */
+int dirty_log_check_start(const struct session *session, struct reason *reason);
+
+/*
+ * The same for other @features and @memory, which the rings that run are about to have. While none runs nothing is logged,
+ * and frontends tell where only after that (QEMU, vhost_dev_start()).
  */
 int dirty_log_check(const struct session *session, uint64_t features, const struct memory *memory,
 		    struct reason *reason);

@@ -126,13 +126,15 @@ int options_read(struct options *options, const char *path, struct reason *reaso
 	struct reason why;
 	char *line = NULL;
 	size_t room = 0;
+	ssize_t length;
 	int ret = 0;
 
 	if (!file)
 		return refuse_error(reason, -errno, "%s", path);
-	while (!ret && getline(&line, &room, file) >= 0) {
+	while (!ret && (length = getline(&line, &room, file)) >= 0) {
 		number++;
-		ret = read_line(options, line, &why);
+		/* Else another disk than the one that is named would be opened. */
+		ret = memchr(line, '\0', length) ? refuse(&why, "a byte of zero") : read_line(options, line, &why);
 	}
 	free(line);
 	if (ret)
@@ -198,6 +200,9 @@ enum options_result options_parse(struct options *options, int argc, char **argv
 	}
 	if (!ret && optind < argc)
 		ret = refuse(&reason, "'%s' is too much: see --help", argv[optind]);
+	/* It would go on as root, whatever the group. */
+	if (!ret && *options->group && !*options->user)
+		ret = refuse(&reason, "there is a group and no user: see --help");
 	if (!ret && !*options->disk)
 		ret = refuse(&reason, "there is no disk: see --help");
 	if (ret)

@@ -39,6 +39,14 @@ static void close_fd(int *fd)
 	*fd = -1;
 }
 
+static int check_aligned(const struct vhost_vring_addr *addr, struct reason *reason)
+{
+	if (!(addr->desc_user_addr & (VRING_DESC_ALIGN_SIZE - 1) || addr->avail_user_addr & (VRING_AVAIL_ALIGN_SIZE - 1) ||
+	      addr->used_user_addr & (VRING_USED_ALIGN_SIZE - 1) || addr->log_guest_addr & (VRING_USED_ALIGN_SIZE - 1)))
+		return 0;
+	return refuse(reason, "queue %u is not aligned", addr->index);
+}
+
 /* Where a ring is in @memory, for the kernel. Return: 0, or -1 with @reason. */
 static int locate(const struct session *session, const struct memory *memory, unsigned int index,
 		  struct vhost_vring_addr *addr, struct reason *reason)
@@ -56,7 +64,8 @@ static int locate(const struct session *session, const struct memory *memory, un
 	addr->desc_user_addr = (uintptr_t)desc;
 	addr->avail_user_addr = (uintptr_t)avail;
 	addr->used_user_addr = (uintptr_t)used;
-	return 0;
+	/* A region need not begin at a whole page of its file. */
+	return check_aligned(addr, reason);
 }
 
 /*
@@ -109,7 +118,7 @@ static int start(struct session *session, unsigned int index, struct reason *rea
 
 	if (!ring->num || !ring->placed)
 		return refuse(reason, "queue %u has no size or no addresses", index);
-	if (locate(session, &session->memory, index, &addr, reason) ||
+	if (locate(session, &session->memory, index, &addr, reason) || dirty_log_check_start(session, reason) ||
 	    check_log(ring, index, session->log_bytes, reason) || find_base(session, index, &addr, reason))
 		return -1;
 	error = device_set_vring_num(device, index, ring->num);
@@ -130,6 +139,8 @@ static int start(struct session *session, unsigned int index, struct reason *rea
 	ring->running = true;
 	ring->here = addr;
 	nudge(ring);
+	/* Frontends look at the configuration only while they use the device. */
+	session_tell_missed(session);
 	return 0;
 }
 
@@ -323,9 +334,8 @@ int set_vring_addr(struct session *session, struct message *message, struct reas
 		return -1;
 	if (addr->flags & ~(1u << VHOST_VRING_F_LOG))
 		return refuse(reason, "flags %#x", addr->flags);
-	if (addr->desc_user_addr & (VRING_DESC_ALIGN_SIZE - 1) || addr->avail_user_addr & (VRING_AVAIL_ALIGN_SIZE - 1) ||
-	    addr->used_user_addr & (VRING_USED_ALIGN_SIZE - 1) || addr->log_guest_addr & (VRING_USED_ALIGN_SIZE - 1))
-		return refuse(reason, "queue %u is not aligned", addr->index);
+	if (check_aligned(addr, reason))
+		return -1;
 	was = *ring;
 	ring->addr = *addr;
 	ring->placed = true;

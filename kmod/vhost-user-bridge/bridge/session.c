@@ -9,6 +9,9 @@
 #include "rings.h"
 #include "say.h"
 
+/* A frontend that sends without end must not keep signals waiting. */
+#define MESSAGES_AT_ONCE 64
+
 static int set_owner(struct session *session, struct message *message, struct reason *reason)
 {
 	/* The device has had its owner since the connection began. */
@@ -57,8 +60,10 @@ static void recall(struct session *session)
 
 	if (getsockopt(session->channel.fd, SOL_SOCKET, SO_PEERCRED, &peer, &size))
 		peer.pid = 0;
-	if (peer.pid && kept->peer != (uint32_t)peer.pid)
+	if (peer.pid && kept->peer != (uint32_t)peer.pid) {
 		kept->write_through = 0;
+		kept->capacity = 0;
+	}
 	kept->peer = peer.pid;
 }
 
@@ -137,7 +142,7 @@ int session_serve(struct session *session)
 	struct message message;
 	struct reason reason;
 
-	for (;;) {
+	for (unsigned int taken = 0; taken < MESSAGES_AT_ONCE; taken++) {
 		switch (channel_receive(&session->channel, &message, &reason)) {
 		case CHANNEL_EMPTY:
 			return 0;
@@ -152,6 +157,7 @@ int session_serve(struct session *session)
 			return -1;
 		}
 	}
+	return 0;
 }
 
 void session_end(struct session *session)

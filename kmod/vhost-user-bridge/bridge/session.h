@@ -54,11 +54,14 @@ int session_begin(struct session *session, struct bridge *bridge, int fd, struct
  */
 int session_handle(struct session *session, struct message *message, struct reason *reason);
 
-/* Takes all messages that have come. Return: 0, or -1: it is over, which has been said. */
+/* Takes messages that have come, as many as shall be taken without looking elsewhere. Return: 0, or -1: it is over, which has been said. */
 int session_serve(struct session *session);
 
 /* Tells the frontend to read the configuration space anew. */
 void session_tell_config(struct session *session);
+
+/* Tells it, too, when the disk has another size than the frontend knows of, since it changed when nobody was here. */
+void session_tell_missed(struct session *session);
 
 /* Waits for all requests, and gives everything back. */
 void session_end(struct session *session);

@@ -93,6 +93,24 @@ static size_t add_start(size_t at)
 	}
 }
 
+/* A ring that runs, and what it does is logged or may be soon. */
+static size_t add_running(size_t at)
+{
+	unsigned int index = rand() % 4;
+	struct vu_one_region region = { 0, { 0, 0x40000, 0, 0 } };
+	struct vhost_vring_addr addr = { index, rand() % 2, 0, 0x1000, 0x2000, 0 };
+	struct vu_log log = { 8u << rand() % 4, 0 };
+
+	at = add(at, VU_ADD_MEM_REG, &region, sizeof(region), 1, 0);
+	at = add(at, VU_SET_LOG_BASE, &log, sizeof(log), 1, 0);
+	if (rand() % 2)
+		at = add_value(at, VU_SET_FEATURES, 1ull << 30 | 1ull << 32 | 1ull << 26, 0, 0);
+	at = add_state(at, VU_SET_VRING_NUM, index, 64);
+	at = add(at, VU_SET_VRING_ADDR, &addr, sizeof(addr), 0, 0);
+	at = add_value(at, VU_SET_VRING_KICK, index, 1, 1);
+	return add_state(at, VU_SET_VRING_ENABLE, index, 1);
+}
+
 static void keep(const char *folder, unsigned long number, size_t size)
 {
 	char path[4096];
@@ -112,6 +130,8 @@ static void by_chance(const char *folder, unsigned long number)
 	size_t at = add_value(0, VU_SET_PROTOCOL_FEATURES, 0x1a22b, 0, 0);
 
 	at = add_value(at, VU_SET_FEATURES, 1ull << 30 | 1ull << 32, 0, 0);
+	if (rand() % 2)
+		at = add_running(at);
 	for (unsigned int i = 0; i < MESSAGES; i++)
 		at = add_start(at);
 	/* Most as they are; others with bytes changed. */

@@ -220,6 +220,8 @@ static const struct bad bads[] = {
 	  "not aligned" },
 	{ "a used ring out of line", VU_SET_VRING_ADDR, ADDR_BYTES, { .addr = { .used_user_addr = 2 } },
 	  "not aligned" },
+	{ "addresses that memory puts out of line", VU_SET_MEM_TABLE, TABLE_BYTES(1), { .memory = { .nregions = 1,
+	  .region = { { 0, MEMORY_BYTES - 8, UADDR, 8 } } } }, "queue 0 is not aligned", 1, 0, true },
 	{ "other addresses of a ring that runs", VU_SET_VRING_ADDR, ADDR_BYTES,
 	  { .addr = { .desc_user_addr = 16 } }, "runs elsewhere", 0, 0, true },
 	{ "a used ring that is logged nowhere", VU_SET_VRING_ADDR, ADDR_BYTES, { .addr = { 0, 1, UADDR,
@@ -323,6 +325,48 @@ static void in_pieces(void)
 	passed("a message that comes byte by byte");
 }
 
+/* The disk has grown while the bridge was away: a frontend that comes back is told when its ring runs, once. */
+static void grown(uint64_t known, ssize_t told)
+{
+	struct vu_header header[2];
+	int pair[2];
+
+	kept.peer = getpid();
+	kept.capacity = known;
+	begin(PROTOCOL);
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair))
+		fail_errno("socketpair");
+	good(VU_SET_BACKEND_REQ_FD, NULL, 0, pair[0]);
+	start_ring();
+	if (recv(pair[1], header, sizeof(header), MSG_DONTWAIT) != told ||
+	    (told > 0 && header[0].request != VU_BACKEND_CONFIG_CHANGE))
+		fail("a frontend that knows of %llu sectors is told wrongly", (unsigned long long)known);
+	end();
+	close(pair[0]);
+	close(pair[1]);
+	cases++;
+	passed("what a frontend that comes back is told of the disk's size");
+}
+
+/* A frontend that sends more and more does not keep the bridge from its signals. */
+static void flood(void)
+{
+	uint64_t features = BIT(VIRTIO_F_VERSION_1) | BIT(VU_FEATURE_PROTOCOL_FEATURES);
+	char left;
+
+	begin(PROTOCOL);
+	for (unsigned int i = 0; i < 100; i++)
+		if (!frontend_send(frontend, VU_SET_FEATURES, 0, &features, sizeof(features), NULL, 0))
+			fail("the socket is full");
+	if (session_serve(&session) || recv(session.channel.fd, &left, 1, MSG_PEEK | MSG_DONTWAIT) != 1)
+		fail("all messages are taken at once");
+	if (session_serve(&session) || recv(session.channel.fd, &left, 1, MSG_PEEK | MSG_DONTWAIT) != -1)
+		fail("messages are left: %s", said);
+	end();
+	cases++;
+	passed("a frontend that sends without end");
+}
+
 /* With REPLY_ACK what is refused is said so, and the rest goes on. */
 static void told(void)
 {
@@ -347,6 +391,38 @@ static void told(void)
 	end();
 	cases++;
 	passed("what is refused is answered so, and nothing has changed");
+}
+
+/*
+ * A guest starts its disk, or the bridge comes back, when a migration has begun: frontends have memory and rings logged
+ * before they say where, and enable the rings last.
+ */
+static void log_comes_last(bool comes)
+{
+	struct vu_one_region region = { 0, { 0, MEMORY_BYTES, UADDR, 0 } };
+	struct vhost_vring_state num = { 0, 128 }, enable = { 0, 1 };
+	struct vhost_vring_addr addr = { 0, 1u << VHOST_VRING_F_LOG, UADDR, UADDR + 0x8000, UADDR + 0x4000, 0x4000 };
+	uint64_t zero = 0, features = BIT(VIRTIO_F_VERSION_1) | BIT(VU_FEATURE_PROTOCOL_FEATURES) | BIT(VHOST_F_LOG_ALL);
+	struct vu_log log = { 4096, 0 };
+
+	begin(PROTOCOL);
+	good(VU_SET_FEATURES, &features, sizeof(features), -1);
+	good(VU_ADD_MEM_REG, &region, sizeof(region), memory_fd);
+	good(VU_SET_VRING_NUM, &num, sizeof(num), -1);
+	good(VU_SET_VRING_ADDR, &addr, sizeof(addr), -1);
+	good(VU_SET_VRING_KICK, &zero, sizeof(zero), event_fd);
+	if (comes)
+		good(VU_SET_LOG_BASE, &log, sizeof(log), memory_fd);
+	frontend_send(frontend, VU_SET_VRING_ENABLE, 0, &enable, sizeof(enable), NULL, 0);
+	if (!comes) {
+		expect("a ring is enabled, and its log has not come", "is not in a log of 0 bytes");
+	} else {
+		if (session_serve(&session) || !fake_device.vring[0].running)
+			fail("a ring whose log came last does not run: %s", said);
+		cases++;
+		passed("a log that comes after memory and rings");
+	}
+	end();
 }
 
 /* The frontend cuts its memory off: the index of the used ring is not there. */
@@ -394,7 +470,13 @@ int main(void)
 	raw("half a header", &(struct vu_header){ VU_GET_FEATURES, 1, 0 }, 6, "within a message");
 	raw("a header without its payload", &(struct vu_header){ VU_SET_FEATURES, 1, 8 }, 12, "");
 	in_pieces();
+	flood();
+	grown(65536, sizeof(struct vu_header));
+	grown(131072, -1);
+	grown(0, -1);
 	told();
+	log_comes_last(true);
+	log_comes_last(false);
 	cut_off();
 	printf("%u cases, %u failed\n", cases, failures);
 	return failures ? 1 : 0;
