@@ -1,3 +1,4 @@
+import { posix } from 'node:path';
 import { z } from 'zod';
 import { rangeProblem } from '../../facts/kernel-release.ts';
 
@@ -17,7 +18,10 @@ const source = z
   .string()
   .max(512)
   .regex(/^\/[A-Za-z0-9_+.@:=-][A-Za-z0-9_+.@:=/-]*$/, 'must be an absolute path without spaces and quotes')
-  .refine((path) => !path.split('/').includes('..'), "must be written plainly, without '..'");
+  .refine(
+    (path) => path === posix.normalize(path) && !path.endsWith('/'),
+    "must be written plainly, without '.', '..', '//' and a '/' at its end",
+  );
 
 const dataPath = z.enum(['auto', 'virtio-blk', 'vhost-user-blk', 'vhost-blk']);
 
@@ -156,9 +160,12 @@ export const qemuDriveDefaultsSchema = z
       issue('aio', `native needs cache none or directsync, not ${profile.cache}`);
     if (profile.detect_zeroes === 'unmap' && profile.discard !== 'unmap')
       issue('detect_zeroes', 'unmap needs discard: unmap');
-    const names = profile.disks.map(({ name }) => name);
-    const twice = names.find((name, index) => names.indexOf(name) !== index);
-    if (twice !== undefined) issue('disks', `${twice} is there twice`);
+    // A disk that two guests write is lost, and the bridge of the second one does not start.
+    for (const key of ['name', 'source'] as const) {
+      const values = profile.disks.map((disk) => disk[key]);
+      const twice = values.find((value, index) => values.indexOf(value) !== index);
+      if (twice !== undefined) issue('disks', `${twice} is there twice`);
+    }
   });
 
 export type QemuDriveDefaults = z.output<typeof qemuDriveDefaultsSchema>;

@@ -109,6 +109,8 @@ describe('the files', () => {
 });
 
 describe('the declaration', () => {
+  const disk = (name: string, source: string) => ({ name, source });
+
   it.each([
     [{}, true],
     [{ queues: 1024, queue_size: 1024 }, true],
@@ -124,6 +126,12 @@ describe('the declaration', () => {
     [{ binaries: ['/usr/bin/../x'] }, false],
     [{ binaries: ['/usr/bin/qemu $(x)'] }, false],
     [{ cashe: 'none' }, false],
+    [{ disks: [disk('a', '/dev/a'), disk('b', '/dev/b')] }, true],
+    [{ disks: [disk('a', '/dev/a'), disk('b', '/dev/a')] }, false],
+    [{ disks: [disk('a', '/dev/a'), disk('a', '/dev/b')] }, false],
+    [{ disks: [disk('a', '/dev/./a')] }, false],
+    [{ disks: [disk('a', '/dev//a')] }, false],
+    [{ disks: [disk('a', '/dev/a/')] }, false],
   ])('%j: %s', (desired, valid) => {
     expect(kind.schema.safeParse(desired).success).toBe(valid);
   });
