@@ -81,6 +81,8 @@ async function expectWholeJob(): Promise<void> {
   expect(seen.stdout).toMatch(/^\[global\]$/m);
   expect(seen.stdout).toMatch(/^ *driver = "virtio-blk-pci"$/m);
   expect(seen.stdout).not.toMatch(/vhost_blk:.*(?:BUG|WARNING|Oops)/);
+  // The bridge is there, so disks go that way.
+  expect(seen.stdout).toMatch(/^ *driver = "vhost-user-blk-pci"$/m);
   // A guest of this host that asks for nothing more than a disk gets it as declared: a queue a vCPU, no host cache.
   const ask = [
     { execute: 'qmp_capabilities' },
@@ -90,7 +92,7 @@ async function expectWholeJob(): Promise<void> {
   ].map((command) => `'${JSON.stringify(command)}'`);
   const qemu = await inLab(
     `truncate -s 1M /tmp/disk; printf '%s\\n' ${ask.join(' ')} | timeout 120 qemu-system-x86_64 -machine q35 -smp 3` +
-      ' -accel tcg -display none -nodefaults -S -qmp stdio -readconfig /etc/blkfleet/qemu/disk.conf' +
+      ' -accel tcg -display none -nodefaults -S -qmp stdio -readconfig /etc/blkfleet/qemu/virtio-blk.conf' +
       ' -set drive.disk0.file=/tmp/disk',
   );
   expect(qemu.status, qemu.text).toBe(0);
