@@ -100,6 +100,14 @@ describe('the plan of a bench', () => {
     expect([made.guest, made.vcpus, made.ramdiskMiB]).toEqual(['no', [1, 2, 4], 256]);
   });
 
+  test('KVM of a CPU that is itself emulated is not used unless asked for', () => {
+    const emulated = [...loaded, 'kvm', 'image', 'tool vhost-user-bridge', 'cpu QEMU TCG CPU version 2.5+'];
+    const { plan: made, skipped } = plan({}, ...emulated);
+    expect(made.guest).toBe('no');
+    expect(skipped.get('virtio-blk')).toMatch(/no usable KVM: its CPU is emulated$/);
+    expect(plan({ guest: 'tcg' }, ...emulated).plan.guest).toBe('tcg');
+  });
+
   test('without the module: host and vhost-user-blk, and what brings it', () => {
     const { plan: made, skipped } = plan({}, 'source /usr/src/vhost-blk-0.1.0/bench');
     expect(made.ways).toEqual(['host', 'vhost-user-blk']);
