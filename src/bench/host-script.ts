@@ -149,6 +149,7 @@ bench_clean() {
 }
 bench_remove() {
   if [ -e "$bench_work/ramdisk" ]; then ramdisk_remove || return 1; fi
+  umount "$bench_work/client" 2>/dev/null
   rm -rf "$bench_work"
 }
 `;
@@ -238,6 +239,10 @@ host_measure() {
 }
 client_build() {
   bench_say "building vhost-blk-bench"
+  # Debian mounts /run so that nothing in it can be executed.
+  mkdir client && mount -t tmpfs -o mode=0700,nosuid,nodev,size=64m tmpfs client || {
+    client_none "no file system for vhost-blk-bench can be mounted there"; return
+  }
   bench_run ${BUILD_SECONDS} build make -s "-j$(nproc)" -C "$1" "O=$bench_work/client" CFLAGS=-O1 && return
   client_none "vhost-blk-bench can not be built there: $(tail -n 1 build.err | head -c 300)"
 }
