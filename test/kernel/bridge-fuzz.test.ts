@@ -13,7 +13,7 @@ const bugs: readonly (Change & { name: string; report: RegExp })[] = [
   {
     name: 'a log without room for a used ring',
     file: 'rings.c',
-    from: 'check_log(ring, index, session->log_bytes, reason) || find_base(',
+    from: 'ring_check_log(ring, index, session->log_bytes, reason) || find_base(',
     to: 'find_base(',
     report: /given what it must not be: the log of a used ring/,
   },
@@ -54,8 +54,8 @@ const bugs: readonly (Change & { name: string; report: RegExp })[] = [
   },
   {
     name: 'an eventfd that stays open',
-    file: 'rings.c',
-    from: '	close_fd(place);\n',
+    file: 'vring_messages.c',
+    from: '	ring_close_fd(place);\n',
     to: '',
     report: /left: [1-9]\d* descriptors/,
   },

@@ -19,7 +19,7 @@ handler set_mem_table, add_mem_reg, rem_mem_reg, get_max_mem_slots;
 /* dirty_log.c */
 handler set_log_base, set_log_fd;
 
-/* rings.c */
+/* vring_messages.c */
 handler set_vring_num, set_vring_addr, set_vring_base, get_vring_base, set_vring_kick, set_vring_call, set_vring_err;
 handler set_vring_enable, reset_owner, reset_device;
 

@@ -34,4 +34,13 @@ int rings_check_log(const struct session *session, uint64_t bytes, struct reason
 /* Settles which rings run after what they depend on has changed. Return: 0, or -1 with @reason. */
 int rings_settle(struct session *session, struct reason *reason);
 
+/* Starts or stops a ring, as the messages so far want it. Return: 0, or -1 with @reason. */
+int ring_settle(struct session *session, unsigned int index, struct reason *reason);
+
+/* Whatever was answered when nobody listened: the guest looks. A frontend may have made the eventfd one that blocks. */
+void ring_nudge(const struct ring *ring);
+
+/* Closes one of a ring's eventfds, if it is there. @fd: ring->kick, ->call or ->err */
+void ring_close_fd(int *fd);
+
 #endif
