@@ -7,111 +7,19 @@
 #include <linux/virtio_blk.h>
 #include <linux/virtio_config.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "../say.h"
-#include "../session.h"
 #include "descriptors.h"
-#include "fake_device.h"
+#include "driven_session.h"
 #include "frontend.h"
 #include "report.h"
+#include "sequences.h"
 
-#define BIT(n) (1ull << (n))
-#define MEMORY_BYTES (1u << 20)
 #define OWN "/proc/self/fd"
-#define UADDR 0x7f0000000000ull
-#define PROTOCOL (BIT(VU_F_MQ) | BIT(VU_F_LOG_SHMFD) | BIT(VU_F_BACKEND_REQ) | BIT(VU_F_CONFIG) | BIT(VU_F_STATUS) | \
-		  BIT(VU_F_RESET_DEVICE) | BIT(VU_F_CONFIGURE_MEM_SLOTS))
-
-static struct bridge bridge;
-static struct kept kept;
-static struct session session;
-static int frontend, memory_fd, event_fd;
-/* What was said since the last message. */
-static char said[1024];
-static unsigned int cases, failures;
-
-void say_name(const char *text)
-{
-	(void)text;
-}
-
-void say(const char *format, ...)
-{
-	va_list arguments;
-
-	va_start(arguments, format);
-	vsnprintf(said, sizeof(said), format, arguments);
-	va_end(arguments);
-}
-
-static void begin(uint64_t protocol)
-{
-	struct reason reason;
-	uint64_t features = BIT(VIRTIO_F_VERSION_1) | BIT(VU_FEATURE_PROTOCOL_FEATURES);
-	int pair[2];
-
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) || session_begin(&session, &bridge, pair[0], &reason))
-		fail("a session can not begin");
-	frontend = pair[1];
-	frontend_send(frontend, VU_SET_PROTOCOL_FEATURES, 0, &protocol, sizeof(protocol), NULL, 0);
-	frontend_send(frontend, VU_SET_FEATURES, 0, &features, sizeof(features), NULL, 0);
-	if (session_serve(&session))
-		fail("the session does not begin: %s", said);
-}
-
-static void end(void)
-{
-	session_end(&session);
-	close(frontend);
-}
-
-static void good(uint32_t request, const void *payload, uint32_t size, int fd)
-{
-	if (!frontend_send(frontend, request, 0, payload, size, &fd, fd >= 0) || session_serve(&session))
-		fail("%s is refused: %s", message_name(request), said);
-}
-
-/* Ring 0 runs then, at the begin of memory at guest physical address 0. */
-static void start_ring(void)
-{
-	struct vu_one_region region = { 0, { 0, MEMORY_BYTES, UADDR, 0 } };
-	struct vhost_vring_state num = { 0, 128 }, enable = { 0, 1 };
-	struct vhost_vring_addr addr = { 0, 0, UADDR, UADDR + 0x8000, UADDR + 0x4000, 0 };
-	uint64_t zero = 0;
-
-	good(VU_ADD_MEM_REG, &region, sizeof(region), memory_fd);
-	good(VU_SET_VRING_NUM, &num, sizeof(num), -1);
-	good(VU_SET_VRING_ADDR, &addr, sizeof(addr), -1);
-	good(VU_SET_VRING_CALL, &zero, sizeof(zero), event_fd);
-	good(VU_SET_VRING_KICK, &zero, sizeof(zero), event_fd);
-	good(VU_SET_VRING_ENABLE, &enable, sizeof(enable), -1);
-	if (!fake_device.vring[0].running)
-		fail("the ring does not run");
-}
-
-/* The message that was sent is refused, and "@text" is part of what is said. */
-static void expect(const char *name, const char *text)
-{
-	int ret;
-
-	said[0] = '\0';
-	ret = session_serve(&session);
-	cases++;
-	if (ret && strstr(said, text)) {
-		printf("ok - %s: %s\n", name, said);
-		return;
-	}
-	failures++;
-	printf("not ok - %s: %s, said '%s', expected '%s'\n", name, ret ? "refused" : "accepted", said, text);
-}
 
 struct bad {
 	const char *name;
@@ -272,22 +180,22 @@ static void try(const struct bad *bad)
 	unsigned int before = descriptors_count(OWN);
 	int fds[16], pair[2], fd;
 
-	begin(PROTOCOL & ~bad->without);
+	driven_begin(PROTOCOL & ~bad->without);
 	if (bad->running)
-		start_ring();
+		driven_start_ring();
 	if (bad->without & BIT(30)) {
 		struct vhost_vring_state enable = { 1, 1 };
 
-		good(VU_SET_VRING_ENABLE, &enable, sizeof(enable), -1);
+		driven_good(VU_SET_VRING_ENABLE, &enable, sizeof(enable), -1);
 	}
 	fd = file_of(bad->kind, pair);
 	for (unsigned int i = 0; i < bad->nr_fds; i++)
 		fds[i] = fd;
 	frontend_send(frontend, bad->request, 0, &bad->payload, bad->size, fds, bad->nr_fds);
-	expect(bad->name, bad->text);
+	driven_expect(bad->name, bad->text);
 	close(pair[0]);
 	close(pair[1]);
-	end();
+	driven_end();
 	if (descriptors_count(OWN) != before)
 		fail("%s: %u descriptors are open, and %u were", bad->name, descriptors_count(OWN), before);
 }
@@ -296,172 +204,22 @@ static void raw(const char *name, const struct vu_header *header, size_t bytes, 
 {
 	unsigned int before = descriptors_count(OWN);
 
-	begin(PROTOCOL);
+	driven_begin(PROTOCOL);
 	if (send(frontend, header, bytes, 0) != (ssize_t)bytes)
 		fail_errno("send");
 	if (bytes < sizeof(*header) || !*text)
 		shutdown(frontend, SHUT_WR);
-	expect(name, *text ? text : "within a message");
-	end();
+	driven_expect(name, *text ? text : "within a message");
+	driven_end();
 	if (descriptors_count(OWN) != before)
 		fail("%s: descriptors are left", name);
-}
-
-/* A message that comes byte by byte is as good as another. */
-static void in_pieces(void)
-{
-	struct { struct vu_header header; struct vhost_vring_state state; } message = {
-		{ VU_SET_VRING_NUM, VU_VERSION, sizeof(struct vhost_vring_state) }, { 1, 256 },
-	};
-
-	begin(PROTOCOL);
-	for (size_t i = 0; i < sizeof(message); i++)
-		if (send(frontend, (char *)&message + i, 1, 0) != 1 || session_serve(&session))
-			fail("byte %zu is refused: %s", i, said);
-	if (session.ring[1].num != 256)
-		fail("the message was not understood");
-	end();
-	cases++;
-	passed("a message that comes byte by byte");
-}
-
-/* The disk has grown while the bridge was away: a frontend that comes back is told when its ring runs, once. */
-static void grown(uint64_t known, ssize_t told)
-{
-	struct vu_header header[2];
-	int pair[2];
-
-	kept.peer = getpid();
-	kept.capacity = known;
-	begin(PROTOCOL);
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair))
-		fail_errno("socketpair");
-	good(VU_SET_BACKEND_REQ_FD, NULL, 0, pair[0]);
-	start_ring();
-	if (recv(pair[1], header, sizeof(header), MSG_DONTWAIT) != told ||
-	    (told > 0 && header[0].request != VU_BACKEND_CONFIG_CHANGE))
-		fail("a frontend that knows of %llu sectors is told wrongly", (unsigned long long)known);
-	end();
-	close(pair[0]);
-	close(pair[1]);
-	cases++;
-	passed("what a frontend that comes back is told of the disk's size");
-}
-
-/* A frontend that sends more and more does not keep the bridge from its signals. */
-static void flood(void)
-{
-	uint64_t features = BIT(VIRTIO_F_VERSION_1) | BIT(VU_FEATURE_PROTOCOL_FEATURES);
-	char left;
-
-	begin(PROTOCOL);
-	for (unsigned int i = 0; i < 100; i++)
-		if (!frontend_send(frontend, VU_SET_FEATURES, 0, &features, sizeof(features), NULL, 0))
-			fail("the socket is full");
-	if (session_serve(&session) || recv(session.channel.fd, &left, 1, MSG_PEEK | MSG_DONTWAIT) != 1)
-		fail("all messages are taken at once");
-	if (session_serve(&session) || recv(session.channel.fd, &left, 1, MSG_PEEK | MSG_DONTWAIT) != -1)
-		fail("messages are left: %s", said);
-	end();
-	cases++;
-	passed("a frontend that sends without end");
-}
-
-/* With REPLY_ACK what is refused is said so, and the rest goes on. */
-static void told(void)
-{
-	struct vhost_vring_state bad = { 0, 3 };
-	struct { struct vu_header header; uint64_t result; } __attribute__((packed)) answer;
-
-	begin(PROTOCOL | BIT(VU_F_REPLY_ACK));
-	start_ring();
-	fake_device.refuse = true;
-	for (unsigned int i = 0; i < 3; i++) {
-		struct vu_one_region more = { 0, { BIT(32), 4096, BIT(45), 0 } };
-
-		frontend_send(frontend, i ? VU_ADD_MEM_REG : VU_SET_VRING_NUM, VU_FLAG_NEED_REPLY, i ? (void *)&more : &bad,
-			      i ? sizeof(more) : sizeof(bad), &memory_fd, !!i);
-		if (session_serve(&session) || recv(frontend, &answer, sizeof(answer), 0) != sizeof(answer) ||
-		    answer.header.flags != (VU_VERSION | VU_FLAG_REPLY) || answer.result != 1)
-			fail("what is refused was not answered so: %s", said);
-	}
-	fake_device.refuse = false;
-	if (!fake_device.vring[0].running || session.memory.nr != 1)
-		fail("a message that was refused has changed something");
-	end();
-	cases++;
-	passed("what is refused is answered so, and nothing has changed");
-}
-
-/*
- * A guest starts its disk, or the bridge comes back, when a migration has begun: frontends have memory and rings logged
- * before they say where, and enable the rings last.
- */
-static void log_comes_last(bool comes)
-{
-	struct vu_one_region region = { 0, { 0, MEMORY_BYTES, UADDR, 0 } };
-	struct vhost_vring_state num = { 0, 128 }, enable = { 0, 1 };
-	struct vhost_vring_addr addr = { 0, 1u << VHOST_VRING_F_LOG, UADDR, UADDR + 0x8000, UADDR + 0x4000, 0x4000 };
-	uint64_t zero = 0, features = BIT(VIRTIO_F_VERSION_1) | BIT(VU_FEATURE_PROTOCOL_FEATURES) | BIT(VHOST_F_LOG_ALL);
-	struct vu_log log = { 4096, 0 };
-
-	begin(PROTOCOL);
-	good(VU_SET_FEATURES, &features, sizeof(features), -1);
-	good(VU_ADD_MEM_REG, &region, sizeof(region), memory_fd);
-	good(VU_SET_VRING_NUM, &num, sizeof(num), -1);
-	good(VU_SET_VRING_ADDR, &addr, sizeof(addr), -1);
-	good(VU_SET_VRING_KICK, &zero, sizeof(zero), event_fd);
-	if (comes)
-		good(VU_SET_LOG_BASE, &log, sizeof(log), memory_fd);
-	frontend_send(frontend, VU_SET_VRING_ENABLE, 0, &enable, sizeof(enable), NULL, 0);
-	if (!comes) {
-		expect("a ring is enabled, and its log has not come", "is not in a log of 0 bytes");
-	} else {
-		if (session_serve(&session) || !fake_device.vring[0].running)
-			fail("a ring whose log came last does not run: %s", said);
-		cases++;
-		passed("a log that comes after memory and rings");
-	}
-	end();
-}
-
-/* The frontend cuts its memory off: the index of the used ring is not there. */
-static void cut_off(void)
-{
-	struct vhost_vring_state num = { 0, 128 }, enable = { 0, 1 };
-	struct vhost_vring_addr addr = { 0, 0, UADDR, UADDR + 0x8000, UADDR + 0x4000, 0 };
-	struct vu_one_region region = { 0, { 0, 65536, UADDR, 0 } };
-	int fd = memfd_create("cut", MFD_CLOEXEC);
-	uint64_t zero = 0;
-
-	if (fd < 0 || ftruncate(fd, 65536))
-		fail_errno("memfd");
-	begin(PROTOCOL);
-	good(VU_ADD_MEM_REG, &region, sizeof(region), fd);
-	if (ftruncate(fd, 0))
-		fail_errno("ftruncate");
-	good(VU_SET_VRING_NUM, &num, sizeof(num), -1);
-	good(VU_SET_VRING_ADDR, &addr, sizeof(addr), -1);
-	good(VU_SET_VRING_ENABLE, &enable, sizeof(enable), -1);
-	frontend_send(frontend, VU_SET_VRING_KICK, 0, &zero, sizeof(zero), &event_fd, 1);
-	expect("memory that was cut off", "the used ring of queue 0 can not be read");
-	end();
-	close(fd);
 }
 
 int main(void)
 {
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	signal(SIGPIPE, SIG_IGN);
-	bridge.kept = &kept;
-	bridge.options.queues = 4;
-	bridge.options.segments = 126;
-	bridge.options.discard = true;
-	bridge.options.poll_us = OPTION_UNSET;
-	memory_fd = memfd_create("memory", MFD_CLOEXEC);
-	event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (memory_fd < 0 || ftruncate(memory_fd, MEMORY_BYTES))
-		fail_errno("memfd");
+	driven_prepare();
 	for (size_t i = 0; i < sizeof(bads) / sizeof(bads[0]); i++)
 		try(&bads[i]);
 	raw("another version", &(struct vu_header){ VU_GET_FEATURES, 2, 0 }, 12, "version 2 of the protocol");
@@ -469,15 +227,7 @@ int main(void)
 	raw("a length beyond all", &(struct vu_header){ VU_SET_FEATURES, 1, UINT32_MAX }, 12, "more than any message has");
 	raw("half a header", &(struct vu_header){ VU_GET_FEATURES, 1, 0 }, 6, "within a message");
 	raw("a header without its payload", &(struct vu_header){ VU_SET_FEATURES, 1, 8 }, 12, "");
-	in_pieces();
-	flood();
-	grown(65536, sizeof(struct vu_header));
-	grown(131072, -1);
-	grown(0, -1);
-	told();
-	log_comes_last(true);
-	log_comes_last(false);
-	cut_off();
+	sequences();
 	printf("%u cases, %u failed\n", cases, failures);
 	return failures ? 1 : 0;
 }
