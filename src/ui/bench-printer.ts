@@ -5,7 +5,7 @@ import type { Tone } from './paint.ts';
 import { openPage, type PrintOptions } from './plan-printer.ts';
 
 /** How each way is called for people; also on the page. */
-export const wayTitles: Readonly<Record<BenchResult['way'], string>> = {
+const wayTitles: Readonly<Record<BenchResult['way'], string>> = {
   host: 'host (fio)',
   'virtio-blk': 'QEMU virtio-blk',
   'vhost-user-blk': 'vhost-user-blk (qemu-storage-daemon)',
@@ -50,7 +50,7 @@ export function printBench(report: BenchReport, options: PrintOptions = {}): str
 }
 
 /** What was measured, on what; printable lines. */
-export function benchFacts(report: BenchReport): string[] {
+function benchFacts(report: BenchReport): string[] {
   const { machine, disk, request, driver } = report;
   const mib = Math.round(disk.bytes / 2 ** 20);
   const kind = { block: 'block device', brd: 'RAM disk (brd)', null_blk: 'RAM disk (null_blk)' }[disk.kind];
@@ -62,7 +62,7 @@ export function benchFacts(report: BenchReport): string[] {
 }
 
 /** Ways that have no number at all, for one and the same reason; they stand below the table. */
-export function absentWays({ results }: BenchReport): { way: BenchResult['way']; reason: string }[] {
+function absentWays({ results }: BenchReport): { way: BenchResult['way']; reason: string }[] {
   const ways = [...new Set(results.map(({ way }) => way))];
   return ways.flatMap((way) => {
     const own = results.filter((result) => result.way === way);
@@ -73,7 +73,7 @@ export function absentWays({ results }: BenchReport): { way: BenchResult['way'];
 }
 
 /** How the numbers are to be read. */
-export function benchNotes(report: BenchReport): string[] {
+function benchNotes(report: BenchReport): string[] {
   return [
     'IOPS: requests a second, the median of the rounds. ÷ host: divided by fio on the host itself. CPU µs: time of all CPUs of the host for a request, kernel threads and interrupts included.',
     ...(report.driver.kind === 'client'
@@ -82,6 +82,17 @@ export function benchNotes(report: BenchReport): string[] {
         ]
       : []),
   ];
+}
+
+/** What the page says in the words of the terminal. */
+export function benchTexts(report: BenchReport) {
+  return {
+    facts: benchFacts(report),
+    notes: benchNotes(report),
+    absent: absentWays(report),
+    titles: wayTitles,
+    rate: rateText,
+  };
 }
 
 /** `12.3k`, as the table shows rates. */

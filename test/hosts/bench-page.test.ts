@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { buildRoot } from '../../src/lab/debian/root.ts';
 import { benchHtml } from '../../src/report/bench-html.ts';
-import { absentWays, benchFacts, benchNotes, rateText, wayTitles } from '../../src/ui/bench-printer.ts';
+import { benchTexts } from '../../src/ui/bench-printer.ts';
 import { sampleReport } from '../unit/bench/report.ts';
 import { decodePng } from './png.ts';
 
@@ -18,14 +18,7 @@ beforeAll(async () => {
   root = await buildRoot({ suite: 'bookworm', include }, (line) => console.error(line));
   folder = mkdtempSync(join(tmpdir(), 'blkfleet-page-'));
   const report = sampleReport();
-  const texts = {
-    facts: benchFacts(report),
-    notes: benchNotes(report),
-    absent: absentWays(report),
-    titles: wayTitles,
-    rate: rateText,
-  };
-  writeFileSync(join(folder, 'page.html'), benchHtml(report, texts));
+  writeFileSync(join(folder, 'page.html'), benchHtml(report, benchTexts(report)));
 });
 afterAll(() => {
   if (folder) rmSync(folder, { recursive: true, force: true });

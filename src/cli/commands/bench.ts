@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import { setMaxListeners } from 'node:events';
 import { type BenchFlags, benchRequest, RAMDISK } from '../../bench/request.ts';
 import { type BenchOutcome, runBench } from '../../bench/run.ts';
 import type { Survey } from '../../bench/survey.ts';
@@ -12,19 +11,13 @@ import { benchHtml } from '../../report/bench-html.ts';
 import { jsonText } from '../../report/json.ts';
 import { checkReportPath, writeReport } from '../../report/write.ts';
 import { createTransport } from '../../transport/index.ts';
-import {
-  absentWays,
-  benchFacts,
-  benchNotes,
-  printBench,
-  rateText,
-  wayTitles,
-} from '../../ui/bench-printer.ts';
+import { benchTexts, printBench } from '../../ui/bench-printer.ts';
 import { confirm } from '../../ui/confirm.ts';
 import { wantsColour } from '../../ui/paint.ts';
 import { becomePassword } from '../become-password.ts';
 import { EXIT } from '../exit-code.ts';
 import { explain } from '../explain.ts';
+import { interruptOnSignals } from '../interrupt.ts';
 import { type ConnectionFlags, checkConnectionFiles, hostKeyMode } from './connection-flags.ts';
 import { warn } from './validate.ts';
 
@@ -60,16 +53,9 @@ export async function benchCommand(flags: BenchCommandFlags): Promise<number> {
     });
   const password = await becomePassword(flags);
   const host = inventory.hosts.get(names[0]!)!;
-  const interrupt = new AbortController();
-  setMaxListeners(0, interrupt.signal);
-  let signalled: NodeJS.Signals | undefined;
-  const onSignal = (signal: NodeJS.Signals) => {
-    if (signalled) process.exit(signal === 'SIGTERM' ? EXIT.terminated : EXIT.interrupted);
-    signalled = signal;
-    process.stderr.write('ending what runs on the host; again: do not wait for it\n');
-    interrupt.abort(signal);
-  };
-  process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
+  const interrupt = interruptOnSignals(() =>
+    process.stderr.write('ending what runs on the host; again: do not wait for it\n'),
+  );
   const note = (text: string) => process.stderr.write(`${printable(host.name)}: ${text}\n`);
   const transport = createTransport({
     hostKeys,
@@ -91,20 +77,20 @@ export async function benchCommand(flags: BenchCommandFlags): Promise<number> {
         !asks ||
         confirm(`Write over all of ${survey.disk?.device} of ${host.name}, which seems to be empty?`, {
           signal: interrupt.signal,
-          onInterrupt: () => onSignal('SIGINT'),
+          onInterrupt: () => interrupt.raise('SIGINT'),
         }),
     });
-    if (signalled) return signalled === 'SIGTERM' ? EXIT.terminated : EXIT.interrupted;
+    const ended = interrupt.exitCode();
+    if (ended !== null) return ended;
     if (outcome === null) return EXIT.ok;
     const report = reportOf(host.name, started, outcome);
     await tell(report, flags);
     return report.results.some((result) => result.outcome === 'failed') ? EXIT.failed : EXIT.ok;
   } catch (error) {
-    if (signalled) return signalled === 'SIGTERM' ? EXIT.terminated : EXIT.interrupted;
-    return failureOf(host.name, error);
+    return interrupt.exitCode() ?? failureOf(host.name, error);
   } finally {
     await transport.close();
-    process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
+    interrupt.end();
   }
 }
 
@@ -119,14 +105,7 @@ async function tell(report: BenchReport, flags: BenchCommandFlags): Promise<void
   stream.write(printBench(report, { columns: stream.columns || 120, colour: wantsColour(stream) }));
   if (flags.json) process.stdout.write(jsonText(report));
   if (flags.html === undefined) return;
-  const texts = {
-    facts: benchFacts(report),
-    notes: benchNotes(report),
-    absent: absentWays(report),
-    titles: wayTitles,
-    rate: rateText,
-  };
-  await writeReport(flags.html, benchHtml(report, texts));
+  await writeReport(flags.html, benchHtml(report, benchTexts(report)));
 }
 
 /** What goes wrong with the host ends as that of other commands: 4 where it was not reached, else 3. */

@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import { setMaxListeners } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { runFleet } from '../../engine/run.ts';
 import type { Command, FleetEvent, RunReport } from '../../events/events.ts';
@@ -23,6 +22,7 @@ import { createProgress } from '../../ui/progress.ts';
 import { printSummary } from '../../ui/summary-printer.ts';
 import { becomePassword } from '../become-password.ts';
 import { EXIT } from '../exit-code.ts';
+import { interruptOnSignals } from '../interrupt.ts';
 import { type ConnectionFlags, checkConnectionFiles, hostKeyMode, oneOf } from './connection-flags.ts';
 import { warn } from './validate.ts';
 
@@ -87,17 +87,8 @@ async function execute(
     verbose: flags.verbose,
     brief: tellsPeople(command, flags, format),
   });
-  const interrupt = new AbortController();
-  // Every host listens while something runs there.
-  setMaxListeners(0, interrupt.signal);
-  let signalled: NodeJS.Signals | undefined;
-  const onSignal = (signal: NodeJS.Signals) => {
-    // The second one does not wait for anything: jobs on hosts go on by themselves.
-    if (signalled) process.exit(signal === 'SIGTERM' ? EXIT.terminated : EXIT.interrupted);
-    signalled = signal;
-    interrupt.abort(signal);
-  };
-  process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
+  // Jobs on hosts go on by themselves.
+  const interrupt = interruptOnSignals();
   const transport = createTransport({
     hostKeys,
     inventory: (name) => hosts.get(name),
@@ -127,7 +118,7 @@ async function execute(
                 process.stderr.write(printPlan(plans, page));
                 return confirm(`Change ${count} host${count === 1 ? '' : 's'}?`, {
                   signal: interrupt.signal,
-                  onInterrupt: () => onSignal('SIGINT'),
+                  onInterrupt: () => interrupt.raise('SIGINT'),
                 });
               }),
           }
@@ -136,12 +127,11 @@ async function execute(
     await progress.stop();
     await tell(outcome.report, flags, format);
     writeStatistics(outcome.roundTrips);
-    if (signalled) return signalled === 'SIGTERM' ? EXIT.terminated : EXIT.interrupted;
-    return exitCode(outcome.report);
+    return interrupt.exitCode() ?? exitCode(outcome.report);
   } finally {
     await progress.stop();
     await transport.close();
-    process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
+    interrupt.end();
   }
 }
 

@@ -1,17 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import type { BenchReport } from '../../../src/events/bench.ts';
 import { benchHtml } from '../../../src/report/bench-html.ts';
-import { absentWays, benchFacts, benchNotes, rateText, wayTitles } from '../../../src/ui/bench-printer.ts';
+import { benchTexts } from '../../../src/ui/bench-printer.ts';
 import { sampleReport } from '../bench/report.ts';
 
-const page = (report: BenchReport) =>
-  benchHtml(report, {
-    facts: benchFacts(report),
-    notes: benchNotes(report),
-    absent: absentWays(report),
-    titles: wayTitles,
-    rate: rateText,
-  });
+const page = (report: BenchReport) => benchHtml(report, benchTexts(report));
 
 describe('the page of a bench', () => {
   const html = page(sampleReport());
