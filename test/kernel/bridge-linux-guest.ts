@@ -130,20 +130,23 @@ done
 echo "@@restarts $restarts"
 `;
 
+/** The bridge serves a guest of QEMU, and is killed again and again. */
+const served = (start: string, name: string, initrd: string) => `${start} &
+bridge=$!
+appears ${SOCKET}
+out=/tmp/out-${name}
+${qemu(SOCKET, name, initrd)} &
+qemu=$!
+told sectors $out $qemu
+${restarts(start)}`;
+
 /** The chain ends in a file: bridge, vhost_blk, loop. The bridge dies again and again, the disk grows, the file shrinks. */
 export function loopScript(device: string): string {
   const start = `${bridge(SOCKET)} --disk /dev/loop0`;
   return `${mountRoot(device)}${shareFolders}
 truncate -s $((${SECTORS} * 512)) /tmp/file
 losetup /dev/loop0 /tmp/file
-${start} &
-bridge=$!
-appears ${SOCKET}
-out=/tmp/out-loop
-${qemu(SOCKET, 'loop', 'growing')} &
-qemu=$!
-told sectors $out $qemu
-${restarts(start)}
+${served(start, 'loop', 'growing')}
 truncate -s $((${GROWN_SECTORS} * 512)) /tmp/file
 losetup -c /dev/loop0
 told grown $out $qemu
@@ -162,14 +165,7 @@ export function qcow2Script(device: string): string {
 insmod /dm_qcow2.ko || exit 1
 cp /image.qcow2 /tmp/image.qcow2
 disk=$(blkfleet-qcow2 attach /tmp/image.qcow2 --name inner) || exit 1
-${start} &
-bridge=$!
-appears ${SOCKET}
-out=/tmp/out-qcow2
-${qemu(SOCKET, 'qcow2', 'steady')} &
-qemu=$!
-told sectors $out $qemu
-${restarts(start)}
+${served(start, 'qcow2', 'steady')}
 finished $out $qemu
 ended $bridge || exit 1
 blkfleet-qcow2 detach inner || exit 1
