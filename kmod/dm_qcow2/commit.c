@@ -157,7 +157,7 @@ static int drop_frees(struct qcow2_writer *writer)
 	if (!writer->freeing.nr)
 		return 0;
 	/* Who has looked a mapping up before it went may still read or write there. */
-	qcow2_grace_wait(&writer->target->grace);
+	qcow2_grace_wait(writer->target->grace);
 	for (i = 0; i < writer->freeing.nr && !error; i++) {
 		/* Each may make another slice dirty, and only this thread makes them clean. */
 		if (qcow2_cache_is_full(&writer->target->cache))
@@ -303,4 +303,15 @@ int qcow2_commit_all(struct qcow2_writer *writer)
 		flush_delayed_work(&writer->commit);
 	}
 	return READ_ONCE(writer->failed) ? -EIO : 0;
+}
+
+int qcow2_commit_grow(struct qcow2_writer *writer, u64 size)
+{
+	int error;
+
+	writer->grow_error = -EIO;
+	WRITE_ONCE(writer->grow_to, size);
+	error = qcow2_commit_all(writer);
+	WRITE_ONCE(writer->grow_to, 0);
+	return error ? error : writer->grow_error;
 }

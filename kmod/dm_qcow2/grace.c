@@ -7,6 +7,7 @@
 
 void qcow2_grace_init(struct qcow2_grace *grace)
 {
+	mutex_init(&grace->turn);
 	init_waitqueue_head(&grace->left);
 }
 
@@ -37,9 +38,12 @@ void qcow2_grace_leave(struct qcow2_grace *grace, int ticket)
 
 void qcow2_grace_wait(struct qcow2_grace *grace)
 {
-	int before = grace->now;
+	int before;
 
+	mutex_lock(&grace->turn);
+	before = grace->now;
 	WRITE_ONCE(grace->now, !before);
 	smp_mb();
 	wait_event(grace->left, !atomic_read(&grace->users[before]));
+	mutex_unlock(&grace->turn);
 }

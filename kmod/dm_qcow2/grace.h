@@ -4,9 +4,12 @@
 #define DM_QCOW2_GRACE_H
 
 #include <linux/atomic.h>
+#include <linux/mutex.h>
 #include <linux/wait.h>
 
 struct qcow2_grace {
+	/* Guards changes of now: one waits at a time. */
+	struct mutex turn;
 	/* Users that entered while now was 0, and 1. */
 	atomic_t users[2];
 	int now;
@@ -22,7 +25,7 @@ void qcow2_grace_share(struct qcow2_grace *grace, int ticket);
 /* Any context. */
 void qcow2_grace_leave(struct qcow2_grace *grace, int ticket);
 
-/* Waits for all who entered before. One caller at a time. */
+/* Waits for all who entered before. */
 void qcow2_grace_wait(struct qcow2_grace *grace);
 
 #endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Messages to a device: what it tells of itself, and what it is told to do while it runs. */
+#include "merge.h"
 #include "message.h"
 #include "writer.h"
 
@@ -45,6 +46,17 @@ static void show_stats(const struct qcow2_target *target, char *result, unsigned
 	       target->writer ? (u64)atomic64_read(&target->writer->nr_commits) : 0);
 }
 
+static void show_merge(const struct qcow2_target *target, char *result, unsigned int maxlen)
+{
+	const struct qcow2_merge *merge = target->merge;
+	unsigned int sz = 0;
+
+	DMEMIT("state %s", merge ? qcow2_merge_state_name(merge) : "none");
+	if (merge)
+		DMEMIT(" left %llu of %llu error %d", min(qcow2_merge_left(merge), target->images[0].size),
+		       target->images[0].size, READ_ONCE(merge->error));
+}
+
 static int flush(struct qcow2_target *target)
 {
 	return target->writer ? qcow2_commit_all(target->writer) : 0;
@@ -59,17 +71,32 @@ static int grow(struct qcow2_target *target, const char *sectors)
 
 	if (!error && !writer)
 		return -EROFS;
+	/* Nor may the image below get smaller than its top. */
+	if (target->merge)
+		return -EBUSY;
 	if (!error)
 		error = number > U64_MAX >> SECTOR_SHIFT ? -EFBIG : qcow2_grow_check(writer, number << SECTOR_SHIFT, &reason);
 	if (error) {
 		DMERR("%s: grow: %s", dm_table_device_name(target->ti->table), reason);
 		return error;
 	}
-	writer->grow_error = -EIO;
-	WRITE_ONCE(writer->grow_to, number << SECTOR_SHIFT);
-	error = qcow2_commit_all(writer);
-	WRITE_ONCE(writer->grow_to, 0);
-	return error ? error : writer->grow_error;
+	return qcow2_commit_grow(writer, number << SECTOR_SHIFT);
+}
+
+static int merge(struct qcow2_target *target, const char *what)
+{
+	const char *reason = "the table is not one that merges";
+	int error = -EINVAL;
+
+	if (target->merge && !strcmp(what, "grow"))
+		error = qcow2_merge_grow(target->merge, &reason);
+	else if (target->merge && !strcmp(what, "start"))
+		error = qcow2_merge_start(target->merge, &reason);
+	else if (target->merge && !strcmp(what, "finish"))
+		error = qcow2_merge_finish(target->merge, &reason);
+	if (error)
+		DMERR("%s: merge %s: %s", dm_table_device_name(target->ti->table), what, reason);
+	return error;
 }
 
 /* Messages that need the images to be ours for as long as they run. */
@@ -84,6 +111,8 @@ static int act(struct qcow2_target *target, unsigned int argc, char **argv)
 		error = flush(target);
 	else if (argc == 2 && !strcmp(argv[0], "grow"))
 		error = grow(target, argv[1]);
+	else if (argc == 2 && !strcmp(argv[0], "merge"))
+		error = merge(target, argv[1]);
 	mutex_unlock(&target->life);
 	return error;
 }
@@ -98,6 +127,7 @@ int qcow2_message(struct dm_target *ti, unsigned int argc, char **argv, char *re
 		{ "allocation", show_allocation },
 		{ "errors", show_errors },
 		{ "stats", show_stats },
+		{ "merge", show_merge },
 	};
 	unsigned int i;
 

@@ -7,6 +7,7 @@
 #include <linux/blkdev.h>
 #include <linux/slab.h>
 
+#include "merge.h"
 #include "request.h"
 #include "thread.h"
 #include "writer.h"
@@ -39,6 +40,8 @@ static void end_request(struct qcow2_request *request)
 {
 	struct bio *bio = bio_of(request);
 
+	if (request->target->merge && request->op != QCOW2_OP_READ)
+		qcow2_merge_changed(request->target->merge, request->at, request->bytes);
 	bio->bi_status = request->status;
 	if (request->status)
 		atomic64_inc(&request->target->stats.errors);
@@ -77,7 +80,7 @@ static void end_part(struct qcow2_part *part)
 {
 	struct qcow2_request *request = part->request;
 
-	qcow2_grace_leave(&request->target->grace, part->ticket);
+	qcow2_grace_leave(request->target->grace, part->ticket);
 	mempool_free(part, &request->target->parts);
 	put_request(request);
 }
@@ -133,7 +136,7 @@ void qcow2_part_start(struct qcow2_request *request, const struct qcow2_file *fi
 	part->skip = request->done;
 	part->bytes = bytes;
 	part->ticket = request->ticket;
-	qcow2_grace_share(&request->target->grace, part->ticket);
+	qcow2_grace_share(request->target->grace, part->ticket);
 	part->transfer.done = part_done;
 	qcow2_memory_iter(request, part->skip, bytes, write ? ITER_SOURCE : ITER_DEST, &iter);
 	atomic_inc(&request->pending);
@@ -142,7 +145,7 @@ void qcow2_part_start(struct qcow2_request *request, const struct qcow2_file *fi
 
 static int next_piece(struct qcow2_request *request, bool wait)
 {
-	struct qcow2_grace *grace = &request->target->grace;
+	struct qcow2_grace *grace = request->target->grace;
 	int error;
 
 	if (wait && request->op != QCOW2_OP_READ)
@@ -261,10 +264,10 @@ static bool read_hole(struct qcow2_request *request)
 
 	if (request->op != QCOW2_OP_READ || !in_task() || irqs_disabled())
 		return false;
-	ticket = qcow2_grace_enter(&target->grace);
+	ticket = qcow2_grace_enter(target->grace);
 	is_hole = !qcow2_target_map(target, request->at, request->bytes, false, &extent) &&
 		  extent.kind == QCOW2_ZERO && extent.bytes == request->bytes;
-	qcow2_grace_leave(&target->grace, ticket);
+	qcow2_grace_leave(target->grace, ticket);
 	if (!is_hole)
 		return false;
 	qcow2_memory_zero(request, 0, request->bytes);

@@ -3,13 +3,17 @@
  * Tables:
  *	START LENGTH qcow2 FILES FILE... [OPTIONS OPTION...]
  *	START LENGTH qcow2 live [OPTIONS OPTION...]
+ *	START LENGTH qcow2 merge FD[:FD] [OPTIONS OPTION...]
+ *	START LENGTH qcow2 merged [OPTIONS OPTION...]
  * FILES is the number of files, the top of the chain first. FILE is raw:FD, qcow2:FD or, with an external data file,
- * qcow2:FD:FD. "live" takes the files of the table that the device has. An OPTION is cache_kib:KIB. Descriptors are the
+ * qcow2:FD:FD. "live" takes the files of the table that the device has; "merge" does, but the image below the top, which it is
+ * given open for writing; "merged" takes those below the top when a merge is done. An OPTION is cache_kib:KIB. Descriptors are the
  * calling process's; what an image says of other files is never opened, and a file's format is never guessed.
  */
 #include <linux/slab.h>
 #include <linux/string.h>
 
+#include "merge.h"
 #include "request.h"
 #include "table.h"
 #include "writer.h"
@@ -76,33 +80,77 @@ static bool has_file_twice(const struct qcow2_target *target, unsigned int nr)
 	return false;
 }
 
-static int share_files(struct qcow2_target *target, const struct qcow2_target *live, const char **reason)
+static int share_image(struct qcow2_image *image, const struct qcow2_image *other, bool write, const char **reason)
+{
+	int error = qcow2_file_share(&image->file, &other->file, write, reason);
+
+	image->is_raw = other->is_raw;
+	image->has_data_file = other->has_data_file;
+	if (!error && other->has_data_file)
+		error = qcow2_file_share(&image->data_file, &other->data_file, write, reason);
+	return error;
+}
+
+/* The files of another table from one on, but that at @except. */
+static int share_files(struct qcow2_target *target, const struct qcow2_target *live, unsigned int first, unsigned int except,
+		       const char **reason)
 {
 	unsigned int i;
 	int error = 0;
 
-	target->images = kvcalloc(live->nr_images, sizeof(*target->images), GFP_KERNEL);
+	target->images = kvcalloc(live->nr_images - first, sizeof(*target->images), GFP_KERNEL);
 	if (!target->images)
 		return -ENOMEM;
-	target->nr_images = live->nr_images;
-	for (i = 0; i < live->nr_images && !error; i++) {
-		const struct qcow2_image *other = &live->images[i];
-		struct qcow2_image *image = &target->images[i];
-		bool write = target->is_writable && !i;
-
-		image->is_raw = other->is_raw;
-		image->has_data_file = other->has_data_file;
-		error = qcow2_file_share(&image->file, &other->file, write, reason);
-		if (!error && other->has_data_file)
-			error = qcow2_file_share(&image->data_file, &other->data_file, write, reason);
-	}
+	target->nr_images = live->nr_images - first;
+	for (i = 0; i < target->nr_images && !error; i++)
+		if (i != except)
+			error = share_image(&target->images[i], &live->images[i + first], target->is_writable && !i, reason);
 	return error;
 }
 
+static bool is_same_image(const struct qcow2_image *a, const struct qcow2_image *b)
+{
+	return a->is_raw == b->is_raw && qcow2_file_same(&a->file, &b->file) && a->has_data_file == b->has_data_file &&
+	       (!a->has_data_file || qcow2_file_same(&a->data_file, &b->data_file));
+}
+
+/* The image below the top is opened anew, to be written. */
+static int take_merge(struct qcow2_target *target, const struct qcow2_target *live, const char *fds, const char **reason)
+{
+	char argument[32];
+	int error;
+
+	*reason = "there is no image below the top";
+	if (live->nr_images < 2)
+		return -ENXIO;
+	error = share_files(target, live, 0, 1, reason);
+	if (error)
+		return error;
+	*reason = "a file is not FD or FD:FD";
+	if (snprintf(argument, sizeof(argument), "qcow2:%s", fds) >= sizeof(argument))
+		return -EINVAL;
+	error = open_files(&target->images[1], argument, true, reason);
+	if (error)
+		return error;
+	*reason = "that is not the image below the top";
+	if (!is_same_image(&target->images[1], &live->images[1]))
+		return -EXDEV;
+	return qcow2_merge_alloc(target, reason);
+}
+
+static int take_merged(struct qcow2_target *target, const struct qcow2_target *live, const char **reason)
+{
+	*reason = "nothing was merged";
+	if (!live->merge || READ_ONCE(live->merge->state) != QCOW2_MERGE_DONE)
+		return -EBUSY;
+	return share_files(target, live, 1, UINT_MAX, reason);
+}
+
 /* The files of the device's table, and what else that was told. */
-static int take_over(struct qcow2_target *target, struct options *options, const char **reason)
+static int take_over(struct qcow2_target *target, struct dm_arg_set *args, struct options *options, const char **reason)
 {
 	const struct qcow2_target *live = qcow2_target_live(target);
+	const char *how = dm_shift_arg(args);
 	int error;
 
 	if (!live) {
@@ -110,9 +158,20 @@ static int take_over(struct qcow2_target *target, struct options *options, const
 		return -ENXIO;
 	}
 	options->cache_kib = live->cache.limit * (QCOW2_SLICE_BYTES / 1024);
-	error = share_files(target, live, reason);
+	*reason = "a file is not FD or FD:FD";
+	if (!strcmp(how, "live"))
+		error = share_files(target, live, 0, UINT_MAX, reason);
+	else if (!strcmp(how, "merged"))
+		error = take_merged(target, live, reason);
+	else
+		error = args->argc ? take_merge(target, live, dm_shift_arg(args), reason) : -EINVAL;
 	qcow2_target_live_end();
 	return error;
+}
+
+static bool takes_over(const char *word)
+{
+	return !strcmp(word, "live") || !strcmp(word, "merge") || !strcmp(word, "merged");
 }
 
 static int open_chain(struct qcow2_target *target, struct dm_arg_set *args, const char **reason)
@@ -178,12 +237,10 @@ static int load(struct qcow2_target *target, struct dm_arg_set *args, const char
 	int error;
 
 	*reason = "no memory";
-	if (args->argc && !strcmp(args->argv[0], "live")) {
-		dm_consume_args(args, 1);
-		error = take_over(target, &options, reason);
-	} else {
+	if (args->argc && takes_over(args->argv[0]))
+		error = take_over(target, args, &options, reason);
+	else
 		error = open_chain(target, args, reason);
-	}
 	if (!error)
 		error = read_options(args, &options, reason);
 	if (!error)
@@ -197,6 +254,8 @@ static int load(struct qcow2_target *target, struct dm_arg_set *args, const char
 		error = qcow2_unpackers_init(&target->unpackers, target->largest_cluster);
 	if (!error && target->is_writable)
 		error = qcow2_writer_init(target);
+	if (!error && target->merge)
+		error = qcow2_merge_init(target, options.cache_kib);
 	return error ? error : qcow2_requests_init(target);
 }
 
@@ -206,6 +265,7 @@ static void free_target(struct qcow2_target *target)
 
 	qcow2_target_remove(target);
 	qcow2_requests_exit(target);
+	qcow2_merge_exit(target);
 	qcow2_writer_exit(target);
 	qcow2_unpackers_exit(&target->unpackers);
 	qcow2_cache_exit(&target->cache);
@@ -226,7 +286,8 @@ int qcow2_table_load(struct dm_target *ti, unsigned int argc, char **argv)
 		return refuse(ti, "no memory", -ENOMEM);
 	target->ti = ti;
 	target->is_writable = dm_table_is_writable(ti->table);
-	qcow2_grace_init(&target->grace);
+	qcow2_grace_init(&target->own_grace);
+	target->grace = &target->own_grace;
 	mutex_init(&target->life);
 	qcow2_target_add(target);
 	error = load(target, &args, &reason);

@@ -1,22 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The chain as one disk, and the times at which its images are ours. */
-#include "overlap.h"
+#include "merge.h"
 #include "thread.h"
+#include "writer.h"
 
 /* Guards targets. */
 static DEFINE_MUTEX(targets_lock);
 static LIST_HEAD(targets);
 
-/* Guards writers. */
-static DEFINE_MUTEX(writers_lock);
-/* Those whose top image is ours alone. */
-static LIST_HEAD(writers);
+/* The images whose metadata the target has itself. */
+static unsigned int nr_own(const struct qcow2_target *target)
+{
+	return target->merge ? 1 : target->nr_images;
+}
 
 int qcow2_target_map(struct qcow2_target *target, u64 at, u64 bytes, bool wait, struct qcow2_extent *extent)
 {
 	unsigned int i;
 
-	for (i = 0; i < target->nr_images; i++) {
+	for (i = 0; i < nr_own(target); i++) {
 		int error = qcow2_image_map(&target->cache, &target->images[i], at, bytes, wait, extent);
 
 		if (error)
@@ -28,6 +30,9 @@ int qcow2_target_map(struct qcow2_target *target, u64 at, u64 bytes, bool wait, 
 		if (at >= target->images[i].size)
 			break;
 	}
+	/* One level: a chain below has no merge of its own. */
+	if (target->merge && at < target->images[0].size)
+		return qcow2_target_map(&target->merge->below, at, bytes, wait, extent);
 	extent->kind = QCOW2_ZERO;
 	return 0;
 }
@@ -83,83 +88,23 @@ int qcow2_target_load(struct qcow2_target *target, const char **reason)
 	u64 l1_memory = QCOW2_MAX_L1_MEMORY;
 	unsigned int i;
 
-	for (i = 0; i < target->nr_images; i++) {
+	for (i = 0; i < nr_own(target); i++) {
 		bool is_last = i == target->nr_images - 1;
 		int error = qcow2_image_load(&target->images[i], write && !i, is_last, &l1_memory, reason);
 
 		if (error) {
-			DMERR("file %u of the chain: %s", i, *reason);
+			DMERR("file %u of the chain: %s", i + target->nr_above, *reason);
 			return error;
 		}
 	}
+	if (target->merge) {
+		int error = qcow2_target_load(&target->merge->below, reason);
+
+		if (error)
+			return error;
+	}
 	*reason = "longer than the image's disk";
-	return target->ti->len > DIV_ROUND_UP_ULL(target->images[0].size, SECTOR_SIZE) ? -EINVAL : 0;
-}
-
-static bool share_file(const struct qcow2_writer *a, const struct qcow2_writer *b)
-{
-	return qcow2_file_same(&a->top->file, &b->top->file) || qcow2_file_same(a->data, b->data) ||
-	       qcow2_file_same(&a->top->file, b->data) || qcow2_file_same(a->data, &b->top->file);
-}
-
-/* Return: -EBUSY when another device has the file. */
-static int own(struct qcow2_writer *writer)
-{
-	const struct qcow2_writer *other;
-	int error = 0;
-
-	mutex_lock(&writers_lock);
-	list_for_each_entry(other, &writers, in_writers)
-		if (share_file(other, writer))
-			error = -EBUSY;
-	if (!error)
-		list_add(&writer->in_writers, &writers);
-	mutex_unlock(&writers_lock);
-	return error;
-}
-
-static void disown(struct qcow2_writer *writer)
-{
-	mutex_lock(&writers_lock);
-	list_del_init(&writer->in_writers);
-	mutex_unlock(&writers_lock);
-}
-
-/* As the specification asks of who writes an image without keeping what such a bit stands for. */
-static int clear_autoclear(struct qcow2_writer *writer)
-{
-	u64 kept = writer->top->header.autoclear & QCOW2_AUTOCLEAR_RAW_DATA;
-	u32 bytes = max_t(u32, writer->top->file.block, SECTOR_SIZE);
-	struct qcow2_buffer *buffer = &writer->copy;
-	long ret;
-
-	if (kept == writer->top->header.autoclear)
-		return 0;
-	ret = qcow2_file_read(&writer->top->file, buffer->vecs, bytes, 0);
-	if (ret < (long)bytes)
-		return ret < 0 ? ret : -EIO;
-	qcow2_put_be64(buffer->data + QCOW2_AT_AUTOCLEAR, kept);
-	ret = qcow2_file_write(&writer->top->file, buffer->vecs, bytes, 0);
-	return ret ? ret : vfs_fsync(writer->top->file.file, 1);
-}
-
-static int start_writer(struct qcow2_writer *writer, const char **reason)
-{
-	int error = qcow2_reftable_load(writer, reason);
-
-	if (error)
-		return error;
-	bitmap_free(writer->l1_dirty);
-	writer->l1_parts = DIV_ROUND_UP_ULL((u64)writer->top->l1_entries * sizeof(u64), writer->top->slice_bytes);
-	writer->l1_dirty = bitmap_zalloc(max(writer->l1_parts, 1U), GFP_KERNEL);
-	*reason = "no memory";
-	if (!writer->l1_dirty)
-		return -ENOMEM;
-	error = qcow2_overlap_load(writer, reason);
-	if (error)
-		return error;
-	*reason = "the header can not be written";
-	return clear_autoclear(writer);
+	return !target->nr_above && target->ti->len > DIV_ROUND_UP_ULL(target->images[0].size, SECTOR_SIZE) ? -EINVAL : 0;
 }
 
 static int reload(struct qcow2_target *target, const char **reason)
@@ -168,13 +113,15 @@ static int reload(struct qcow2_target *target, const char **reason)
 
 	qcow2_cache_drop(&target->cache);
 	qcow2_unpackers_drop(&target->unpackers);
+	if (target->merge)
+		qcow2_merge_drop(target->merge);
 	error = qcow2_target_load(target, reason);
 	if (error)
 		return error;
 	*reason = "it has larger clusters than before";
 	if (qcow2_target_largest_cluster(target) > target->largest_cluster)
 		return -EINVAL;
-	return target->writer && !target->writer->failed ? start_writer(target->writer, reason) : 0;
+	return target->writer && !target->writer->failed ? qcow2_writer_start(target->writer, reason) : 0;
 }
 
 struct qcow2_target *qcow2_target_live(struct qcow2_target *target)
@@ -219,12 +166,12 @@ int qcow2_target_resume(struct qcow2_target *target)
 {
 	unsigned int flags = qcow2_thread_begin();
 	const char *reason = "another device writes the image";
-	int error = target->writer ? own(target->writer) : 0;
+	int error = target->writer ? qcow2_writer_own(target->writer) : 0;
 
 	if (!error) {
 		error = reload(target, &reason);
 		if (error && target->writer)
-			disown(target->writer);
+			qcow2_writer_disown(target->writer);
 	}
 	qcow2_thread_end(flags);
 	if (error) {
@@ -246,13 +193,11 @@ void qcow2_target_suspend(struct qcow2_target *target)
 	if (!writer || list_empty(&writer->in_writers))
 		return;
 	flags = qcow2_thread_begin();
-	if (!qcow2_commit_all(writer))
-		qcow2_space_trim(writer);
-	/* The corrupt bit of one that failed. */
-	flush_delayed_work(&writer->commit);
-	cancel_delayed_work_sync(&writer->commit);
+	qcow2_writer_stop(writer);
+	if (target->merge)
+		qcow2_merge_suspend(target->merge);
 	qcow2_thread_end(flags);
-	disown(writer);
+	qcow2_writer_disown(writer);
 }
 
 u32 qcow2_target_largest_cluster(const struct qcow2_target *target)

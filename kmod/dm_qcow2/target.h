@@ -24,6 +24,7 @@ struct qcow2_lane {
 	struct work_struct work;
 };
 
+struct qcow2_merge;
 struct qcow2_writer;
 
 struct qcow2_stats {
@@ -46,10 +47,15 @@ struct qcow2_target {
 
 	struct qcow2_cache cache;
 	struct qcow2_unpackers unpackers;
-	/* Who looks mappings up, and moves data by them. */
-	struct qcow2_grace grace;
+	/* Who looks mappings up, and moves data by them: those of all who read these files. */
+	struct qcow2_grace *grace;
+	struct qcow2_grace own_grace;
 	/* NULL for a table that is read only. */
 	struct qcow2_writer *writer;
+	/* NULL, or what moves the top's content into the image below: that has all metadata but the top's then. */
+	struct qcow2_merge *merge;
+	/* Images that lie above, for a chain that is a part of another's. */
+	unsigned int nr_above;
 	/* Parts of requests; bounds those in flight. */
 	mempool_t parts;
 	struct workqueue_struct *threads;

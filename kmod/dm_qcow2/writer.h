@@ -150,6 +150,17 @@ int qcow2_writer_corrupt(struct qcow2_writer *writer, const char *what);
 void qcow2_claim(struct qcow2_writer *writer, struct qcow2_claim *claim, u64 first, u64 last);
 void qcow2_claim_end(struct qcow2_writer *writer, struct qcow2_claim *claim);
 
+/* own.c */
+
+/* Makes the image this writer's. Return: 0; -EBUSY: another device writes it. */
+int qcow2_writer_own(struct qcow2_writer *writer);
+void qcow2_writer_disown(struct qcow2_writer *writer);
+
+/* Reads what a writer needs of its image, which is loaded and its own. Return: 0 or a negative errno. */
+int qcow2_writer_start(struct qcow2_writer *writer, const char **reason);
+/* Makes all durable. No request is in flight. */
+void qcow2_writer_stop(struct qcow2_writer *writer);
+
 /* A buffer of QCOW2_BUFFER_BYTES; waits for it. Nobody holds two. */
 struct qcow2_spare_buffer *qcow2_buffer_get(struct qcow2_writer *writer);
 void qcow2_buffer_put(struct qcow2_writer *writer, struct qcow2_spare_buffer *spare);
@@ -233,5 +244,7 @@ void qcow2_commit_run(struct work_struct *work);
 int qcow2_commit_counts(struct qcow2_writer *writer);
 /* Commits until nothing is left to be written. Return: 0 or -EIO. */
 int qcow2_commit_all(struct qcow2_writer *writer);
+/* Makes the image's disk larger, as qcow2_grow_check() allows, and commits. Return: 0 or a negative errno. */
+int qcow2_commit_grow(struct qcow2_writer *writer, u64 size);
 
 #endif

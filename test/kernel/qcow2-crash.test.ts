@@ -22,6 +22,7 @@ const CRASHES = 3;
 const names = [
   ...['cluster-512', 'cluster-4k', 'cluster-64k', 'cluster-2M', 'version-2', 'refcount-1', 'growing'],
   ...['preallocated', 'subclusters-16k', 'subclusters-128k', 'zeros', 'snapshots', 'over-raw', 'over-512'],
+  ...['over-longer', 'over-shorter'],
   ...['data-file', 'data-file-raw', 'data-file-subclusters'],
 ];
 

@@ -2,7 +2,8 @@
 /*
  * qcow2-crash: random requests on an image, losses of power, and disks that fail. After each round the image has to be clean
  * for qemu-img and hold what was written; after a loss of power at any time, or when writes fail from any time on, it may
- * have leaked clusters, but nothing else, and what was flushed before must be there.
+ * have leaked clusters, but nothing else, and what was flushed before must be there. In the end the top is merged into the image
+ * below it, where it has one.
  *
  * usage: qcow2-crash SEED ROUNDS OPERATIONS CRASHES FORMAT:FILE...
  * The chain, the top first; FORMAT is qcow2 or raw, or data for the top's external data file. With an odd SEED the files are
@@ -201,7 +202,7 @@ static bool is_possible(const u8 *is, u64 at, unsigned int crash)
 	return false;
 }
 
-static void check_content(struct disk *after, struct disk *data, unsigned int crash)
+static void check_content(struct disk *after, struct disk *below, struct disk *data, unsigned int crash)
 {
 	struct disk *disks[QCOW2_MAX_CHAIN];
 	static struct emulated other;
@@ -211,6 +212,8 @@ static void check_content(struct disk *after, struct disk *data, unsigned int cr
 
 	memcpy(disks, run.disks, sizeof(disks));
 	disks[0] = after;
+	if (below)
+		disks[1] = below;
 	run.is_failing = false;
 	if (emulate_open(&other, disks, run.nr, data, run.is_raw, false, &reason) ||
 	    emulate_request(&other, QCOW2_OP_READ, false, 0, run.size, is))
@@ -226,10 +229,16 @@ static void check_crash(unsigned int at, const char *what)
 {
 	struct disk *after = disk_crash(run.disks[0], at, state);
 	struct disk *data = run.data ? disk_crash(run.data, at, state / 2) : NULL;
+	/* Written while the top is merged into it. */
+	struct disk *below = run.nr > 1 && run.disks[1]->logs ? disk_crash(run.disks[1], at, state / 3) : NULL;
 
 	check_image(after, true, what);
-	check_content(after, data, at);
+	if (below)
+		check_image(below, true, what);
+	check_content(after, below, data, at);
 	disk_free(after);
+	if (below)
+		disk_free(below);
 	if (data)
 		disk_free(data);
 }
@@ -348,7 +357,7 @@ static void fail(unsigned int operations)
 	resume_failed();
 	emulate_close(&run.device, true);
 	check_image(run.disks[0], true, "after a failure");
-	check_content(run.disks[0], run.data, now());
+	check_content(run.disks[0], NULL, run.data, now());
 	check_crash(now(), "after a failure and a loss of power");
 	memcpy(run.model, model, run.size);
 	forget_done();
@@ -395,6 +404,128 @@ static void round_of(unsigned int operations, unsigned int crashes)
 	fail(operations);
 }
 
+static void require(bool is_so, const char *what)
+{
+	if (is_so)
+		return;
+	fprintf(stderr, "merging: %s\n", what);
+	exit(1);
+}
+
+/* What a chain that is only read holds has to be the model. */
+static void check_chain(struct disk **disks, unsigned int nr, const char *what)
+{
+	static struct emulated other;
+	const char *reason;
+	u8 *is = malloc(run.size);
+
+	require(!emulate_open(&other, disks, nr, NULL, run.is_raw, false, &reason) &&
+		!emulate_request(&other, QCOW2_OP_READ, false, 0, run.size, is) && !memcmp(is, run.model, run.size), what);
+	emulate_close(&other, true);
+	free(is);
+}
+
+/* Return: whether the chain can be merged and the merge has begun. */
+static bool begin_merge(void)
+{
+	const char *reason = "";
+	int error = emulate_open_merging(&run.device, run.disks, run.nr, run.is_raw, &reason);
+
+	if (!error)
+		error = qcow2_merge_start(run.device.target.merge, &reason);
+	if (error == -EFBIG && !qcow2_merge_grow(run.device.target.merge, &reason)) {
+		qcow2_target_suspend(&run.device.target);
+		error = qcow2_target_resume(&run.device.target);
+		if (!error)
+			error = qcow2_merge_start(run.device.target.merge, &reason);
+	}
+	if (!error)
+		return true;
+	if (fuzz_verbose)
+		fprintf(stderr, "not merged: %s\n", reason);
+	emulate_close(&run.device, true);
+	return false;
+}
+
+/* Copies of both images, whose writes fail from some time on, take the place of their originals and go again. */
+static void fail_merge(unsigned int operations)
+{
+	struct disk *image, *below, *failing = run.disks[draw(2)];
+	u8 *model = malloc(run.size);
+	const char *reason;
+	unsigned int i;
+
+	/* What was copied may stay, though the merge was given up. */
+	emulate_close(&run.device, true);
+	check_image(run.disks[1], false, "the image below after a merge was given up");
+	check_chain(run.disks, run.nr, "the chain holds something else after one was given up");
+	image = copy_of(run.disks[0]);
+	below = copy_of(run.disks[1]);
+	require(begin_merge(), "does not begin again");
+	memcpy(model, run.model, run.size);
+	run.is_failing = true;
+	failing->fail_after = draw(operations * 4);
+	for (i = 0; i < operations; i++)
+		do_one();
+	emulate_merge_pass(&run.device);
+	emulate_flush(&run.device);
+	qcow2_merge_finish(run.device.target.merge, &reason);
+	emulate_close(&run.device, true);
+	failing->fail_after = -1;
+	check_image(run.disks[0], true, "after a merge that failed");
+	check_image(run.disks[1], true, "after a merge that failed");
+	check_content(run.disks[0], NULL, NULL, now());
+	check_crash(now(), "after a merge that failed and a loss of power");
+	memcpy(run.model, model, run.size);
+	disk_free(run.disks[1]);
+	run.disks[1] = below;
+	disk_log(below);
+	forget_done();
+	disk_free(run.disks[0]);
+	run.disks[0] = image;
+	disk_log(image);
+	free(model);
+}
+
+/* The top is merged into the image below it while it is written; then that one alone is the disk. Ends with no device open. */
+static void merge_down(unsigned int operations, unsigned int crashes)
+{
+	unsigned int passes = 1 + draw(4), from, i;
+	const char *reason;
+
+	run.disks[1]->block = run.disks[0]->block;
+	disk_log(run.disks[1]);
+	if (!begin_merge())
+		return;
+	while (passes--) {
+		from = now();
+		for (i = 0; i < operations; i++)
+			do_one();
+		require(!emulate_merge_pass(&run.device), "a pass fails");
+		for (i = 0; i < operations / 4; i++)
+			do_one();
+		require(!emulate_flush(&run.device), "a flush fails");
+		crash(from, crashes);
+		forget_done();
+	}
+	fail_merge(operations);
+	run.is_failing = false;
+	require(begin_merge(), "does not begin again");
+	require(!emulate_merge_pass(&run.device), "a pass fails");
+	for (i = 0; i < operations; i++)
+		do_one();
+	require(!qcow2_merge_finish(run.device.target.merge, &reason), "is not ready");
+	from = now();
+	qcow2_target_suspend(&run.device.target);
+	require(run.device.target.merge->state == QCOW2_MERGE_DONE, "is not done");
+	crash(from, crashes * 2);
+	emulate_close(&run.device, true);
+	check_image(run.disks[0], true, "the top after a merge");
+	check_image(run.disks[1], false, "the image below after a merge");
+	check_chain(run.disks, run.nr, "the chain holds something else");
+	check_chain(run.disks + 1, run.nr - 1, "the image below holds something else");
+}
+
 int main(int argc, char **argv)
 {
 	unsigned int rounds, i;
@@ -434,5 +565,7 @@ int main(int argc, char **argv)
 		round_of(strtoul(argv[3], NULL, 10), strtoul(argv[4], NULL, 10));
 	emulate_close(&run.device, true);
 	check_image(run.disks[0], false, "in the end");
+	if (run.nr > 1)
+		merge_down(strtoul(argv[3], NULL, 10), strtoul(argv[4], NULL, 10));
 	return 0;
 }

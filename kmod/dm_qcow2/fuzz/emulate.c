@@ -13,7 +13,9 @@ bool fuzz_verbose;
 static struct task_struct thread;
 struct task_struct *current = &thread;
 
-static struct delayed_work *due;
+/* In the order in which they came; one of a device's writer, and one of the writer below it when it merges. */
+static struct delayed_work *due[8];
+static unsigned int nr_due;
 
 void fuzz_failed(const char *condition, const char *file, int line)
 {
@@ -21,20 +23,37 @@ void fuzz_failed(const char *condition, const char *file, int line)
 	abort();
 }
 
+bool fuzz_cancel_work(struct delayed_work *work)
+{
+	unsigned int i, kept = 0, before = nr_due;
+
+	for (i = 0; i < nr_due; i++)
+		if (due[i] != work)
+			due[kept++] = due[i];
+	nr_due = kept;
+	return kept < before;
+}
+
+void fuzz_flush_work(struct delayed_work *work)
+{
+	if (fuzz_cancel_work(work))
+		work->work.run(&work->work);
+}
+
 void fuzz_queue_work(struct delayed_work *work)
 {
-	work->work.pending = true;
-	due = work;
+	fuzz_cancel_work(work);
+	fuzz_assert(nr_due < ARRAY_SIZE(due));
+	due[nr_due++] = work;
 }
 
 bool fuzz_run_work(void)
 {
-	struct delayed_work *work = due;
+	struct delayed_work *work = nr_due ? due[0] : NULL;
 
-	due = NULL;
-	if (!work || !work->work.pending)
+	if (!work)
 		return false;
-	work->work.pending = false;
+	fuzz_cancel_work(work);
 	work->work.run(&work->work);
 	return true;
 }
@@ -149,6 +168,15 @@ void qcow2_unpackers_drop(struct qcow2_unpackers *unpackers)
 {
 }
 
+int qcow2_unpackers_init(struct qcow2_unpackers *unpackers, u32 cluster)
+{
+	return 0;
+}
+
+void qcow2_unpackers_exit(struct qcow2_unpackers *unpackers)
+{
+}
+
 /* request.h */
 
 static u8 *memory_of(struct qcow2_request *request)
@@ -216,7 +244,7 @@ void qcow2_requests_end(struct list_head *requests, int error)
 
 static int next_piece(struct qcow2_request *request, bool wait)
 {
-	struct qcow2_grace *grace = &request->target->grace;
+	struct qcow2_grace *grace = request->target->grace;
 	int ticket, error;
 
 	if (wait && request->op != QCOW2_OP_READ)
@@ -252,6 +280,8 @@ int emulate_request(struct emulated *device, enum qcow2_op op, bool unmap, u64 a
 		fuzz_assert(request.done <= request.bytes);
 	}
 	qcow2_partial_end(&request);
+	if (device->target.merge && op != QCOW2_OP_READ)
+		qcow2_merge_changed(device->target.merge, at, bytes);
 	return request.status ? -EIO : error;
 }
 
@@ -271,17 +301,11 @@ int emulate_grow(struct emulated *device, u64 size)
 	const char *reason;
 	int error = qcow2_grow_check(writer, size, &reason);
 
-	if (error)
-		return error;
-	writer->grow_error = -EIO;
-	writer->grow_to = size;
-	error = qcow2_commit_all(writer);
-	writer->grow_to = 0;
-	return error ? error : writer->grow_error;
+	return error ? error : qcow2_commit_grow(writer, size);
 }
 
-int emulate_open(struct emulated *device, struct disk **disks, unsigned int nr, struct disk *data, bool is_raw, bool write,
-		 const char **reason)
+static int open_table(struct emulated *device, struct disk **disks, unsigned int nr, struct disk *data, bool is_raw, bool write,
+		      bool merges, const char **reason)
 {
 	static const struct file_operations ops = { true };
 	struct qcow2_target *target = &device->target;
@@ -304,18 +328,42 @@ int emulate_open(struct emulated *device, struct disk **disks, unsigned int nr, 
 		target->images[0].data_file = (struct qcow2_file){ .file = &device->data, .block = data->block };
 		target->images[0].has_data_file = true;
 	}
-	qcow2_grace_init(&target->grace);
+	qcow2_grace_init(&target->own_grace);
+	target->grace = &target->own_grace;
 	mutex_init(&target->life);
 	qcow2_target_add(target);
-	error = qcow2_target_load(target, reason);
+	error = merges ? qcow2_merge_alloc(target, reason) : 0;
+	if (!error)
+		error = qcow2_target_load(target, reason);
 	if (!error) {
 		target->largest_cluster = qcow2_target_largest_cluster(target);
 		error = qcow2_cache_init(&target->cache, 0);
 	}
 	if (!error && write)
 		error = qcow2_writer_init(target);
+	if (!error && merges)
+		error = qcow2_merge_init(target, 0);
 	*reason = error ? *reason : "not resumed";
 	return error ? error : qcow2_target_resume(target);
+}
+
+int emulate_open(struct emulated *device, struct disk **disks, unsigned int nr, struct disk *data, bool is_raw, bool write,
+		 const char **reason)
+{
+	return open_table(device, disks, nr, data, is_raw, write, false, reason);
+}
+
+int emulate_open_merging(struct emulated *device, struct disk **disks, unsigned int nr, bool is_raw, const char **reason)
+{
+	return open_table(device, disks, nr, NULL, is_raw, true, true, reason);
+}
+
+int emulate_merge_pass(struct emulated *device)
+{
+	struct qcow2_merge *merge = device->target.merge;
+
+	merge->work.work.run(&merge->work.work);
+	return merge->error;
 }
 
 void emulate_close(struct emulated *device, bool clean)
@@ -327,6 +375,7 @@ void emulate_close(struct emulated *device, bool clean)
 		target->writer->failed = true;
 	qcow2_target_suspend(target);
 	qcow2_target_remove(target);
+	qcow2_merge_exit(target);
 	if (target->writer)
 		qcow2_writer_exit(target);
 	qcow2_cache_exit(&target->cache);

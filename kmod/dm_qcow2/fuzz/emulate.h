@@ -3,6 +3,7 @@
 #ifndef EMULATE_H
 #define EMULATE_H
 
+#include "../merge.h"
 #include "../writer.h"
 #include "../request.h"
 #include "disk.h"
@@ -24,6 +25,10 @@ struct emulated {
  */
 int emulate_open(struct emulated *device, struct disk **disks, unsigned int nr, struct disk *data, bool is_raw, bool write,
 		 const char **reason);
+/* The same with a table that merges the top down; its lower images have no data files. */
+int emulate_open_merging(struct emulated *device, struct disk **disks, unsigned int nr, bool is_raw, const char **reason);
+/* Copies what is left, once, as the merge's work does. Return: 0 or a negative errno. */
+int emulate_merge_pass(struct emulated *device);
 /* Suspends, if it was resumed and @clean, and frees all but the disks. */
 void emulate_close(struct emulated *device, bool clean);
 

@@ -218,15 +218,26 @@ static inline void hlist_del(struct hlist_node *node)
 #define test_bit(bit, map) ((map)[(bit) / 64] >> ((bit) % 64) & 1)
 #define wake_up_bit(map, bit) ((void)0)
 #define wait_on_bit(map, bit, mode) fuzz_assert(!test_bit(bit, map))
+#define test_and_clear_bit(bit, map) ({ bool was_ = test_bit(bit, map); __clear_bit(bit, map); was_; })
+#define bitmap_fill(map, bits) memset(map, 0xff, BITS_TO_LONGS(bits) * 8)
 #define bitmap_zalloc(bits, gfp) calloc(((bits) + 63) / 64, 8)
 #define bitmap_free(map) free(map)
 
-static inline unsigned long find_first_bit(const unsigned long *map, unsigned long bits)
+static inline unsigned long find_next_bit(const unsigned long *map, unsigned long bits, unsigned long bit)
 {
-	for (unsigned long bit = 0; bit < bits; bit++)
-		if (test_bit(bit, map))
-			return bit;
-	return bits;
+	while (bit < bits && !test_bit(bit, map))
+		bit++;
+	return bit;
+}
+#define find_first_bit(map, bits) find_next_bit(map, bits, 0)
+
+static inline unsigned long bitmap_weight(const unsigned long *map, unsigned long bits)
+{
+	unsigned long weight = 0, bit;
+
+	for (bit = 0; bit < bits; bit++)
+		weight += test_bit(bit, map);
+	return weight;
 }
 
 /* Locks. */
@@ -288,6 +299,9 @@ typedef struct {
 /* Runs the work that is due; false: there is none. */
 bool fuzz_run_work(void);
 void fuzz_queue_work(struct delayed_work *work);
+/* Return: whether it was due. */
+bool fuzz_cancel_work(struct delayed_work *work);
+void fuzz_flush_work(struct delayed_work *work);
 
 #define WQ_MEM_RECLAIM 0
 #define WQ_UNBOUND 0
@@ -297,8 +311,8 @@ void fuzz_queue_work(struct delayed_work *work);
 #define INIT_DELAYED_WORK(work_, function) ((void)((work_)->work.run = (function)))
 #define mod_delayed_work(queue, work, delay) fuzz_queue_work(work)
 #define queue_delayed_work(queue, work, delay) ((void)(work))
-#define flush_delayed_work(work) fuzz_run_work()
-#define cancel_delayed_work_sync(work_) ((void)((work_)->work.pending = false))
+#define flush_delayed_work(work) fuzz_flush_work(work)
+#define cancel_delayed_work_sync(work) fuzz_cancel_work(work)
 #define init_waitqueue_head(head) ((void)(head))
 #define wake_up(head) ((void)(head))
 #define wake_up_all(head) ((void)(head))

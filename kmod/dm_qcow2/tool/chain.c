@@ -261,9 +261,15 @@ static int look_into(const struct chain *chain, struct chain_file *file, struct 
 	return 0;
 }
 
+/* How a file of the chain is opened. */
+static int flags_of(const struct chain_options *options, unsigned int nr)
+{
+	return (!nr && !options->read_only) || (nr == 1 && options->write_below) ? O_RDWR : O_RDONLY;
+}
+
 /* Opens the file below one that names it. */
 static int open_backing(const struct chain_file *above, const struct found *found, const struct chain_options *options,
-			struct chain_file *file)
+			int flags, struct chain_file *file)
 {
 	char text[QCOW2_MAX_NAME + 1], format[64];
 	const char *name;
@@ -284,22 +290,22 @@ static int open_backing(const struct chain_file *above, const struct found *foun
 		say("%s: backing file of another format than qcow2 and raw", above->path);
 		return -1;
 	}
-	file->fd = open_named(above->path, name, options, O_RDONLY, &file->path);
+	file->fd = open_named(above->path, name, options, flags, &file->path);
 	return file->fd < 0 ? -1 : 0;
 }
 
 static int add_file(struct chain *chain, const struct chain_options *options, struct found *found)
 {
 	struct chain_file *file = &chain->files[chain->nr];
-	bool write = !chain->nr && !options->read_only;
+	int flags = flags_of(options, chain->nr);
 
 	if (check_regular(file->path, file->fd) || check_twice(chain, file->path, file->fd, -1))
 		return -1;
-	if (options->lock && lock_image(file->path, file->fd, write))
+	if (options->lock && lock_image(file->path, file->fd, flags == O_RDWR))
 		return -1;
 	if (file->is_raw)
 		return 0;
-	return look_into(chain, file, found, options, write ? O_RDWR : O_RDONLY);
+	return look_into(chain, file, found, options, flags);
 }
 
 int chain_open(const char *path, const struct chain_options *options, struct chain *chain)
@@ -311,7 +317,7 @@ int chain_open(const char *path, const struct chain_options *options, struct cha
 	file->data_fd = -1;
 	/* As it was given: names in an image are relative to the folder in which it was found, whatever link is there. */
 	file->path = strdup(path);
-	file->fd = file->path ? open(file->path, (options->read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK) : -1;
+	file->fd = file->path ? open(file->path, flags_of(options, 0) | O_CLOEXEC | O_NONBLOCK) : -1;
 	if (file->fd < 0) {
 		say("%s: %s", path, strerror(errno));
 		free(file->path);
@@ -332,7 +338,7 @@ int chain_open(const char *path, const struct chain_options *options, struct cha
 		}
 		file++;
 		file->data_fd = -1;
-		if (open_backing(file - 1, &found, options, file)) {
+		if (open_backing(file - 1, &found, options, flags_of(options, chain->nr), file)) {
 			free(file->path);
 			return -1;
 		}

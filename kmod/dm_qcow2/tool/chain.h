@@ -34,6 +34,8 @@ struct chain_options {
 	/* Folders beside those of the images themselves in which files that images name may be. */
 	const char *bases[CHAIN_MAX_BASES];
 	unsigned int nr_bases;
+	/* Whether the image below the top shall be opened for writing, too. */
+	bool write_below;
 	/* Whether files shall be locked as QEMU does. */
 	bool lock;
 };

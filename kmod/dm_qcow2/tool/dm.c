@@ -133,8 +133,8 @@ int dm_attach(const char *name, uint64_t sectors, const char *table, bool read_o
 	return -1;
 }
 
-/* The state of a device; 1: it is none of ours. */
-static int read_state(const char *name, struct dm_state *state)
+/* The state of a device, its text as @flags ask for; 1: it is none of ours. */
+static int read_text(const char *name, uint32_t flags, struct dm_state *state)
 {
 	union call *call = new_call(name);
 	struct dm_target_spec *spec;
@@ -142,6 +142,7 @@ static int read_state(const char *name, struct dm_state *state)
 
 	if (!call)
 		return -1;
+	call->head.flags |= flags;
 	if (ioctl(control, DM_TABLE_STATUS, call)) {
 		say("%s: %s", name, strerror(errno));
 		free(call);
@@ -162,6 +163,11 @@ static int read_state(const char *name, struct dm_state *state)
 	}
 	free(call);
 	return ret;
+}
+
+static int read_state(const char *name, struct dm_state *state)
+{
+	return read_text(name, 0, state);
 }
 
 /* Refuses, with a word, what is no device of ours. */
@@ -198,30 +204,64 @@ int dm_resume(const char *name)
 	return check_ours(name) || change(name, DM_DEV_SUSPEND, "can not be resumed, dmesg tells why", NULL) ? -1 : 0;
 }
 
-/* A message to the target, and its answer on standard output if there is one. */
-static int send(const char *name, const char *text, const char *what)
+int dm_state_of(const char *name, struct dm_state *state)
+{
+	return check_ours(name) || read_state(name, state) ? -1 : 0;
+}
+
+int dm_table_of(const char *name, struct dm_state *state)
+{
+	return check_ours(name) || read_text(name, DM_STATUS_TABLE_FLAG, state) ? -1 : 0;
+}
+
+int dm_send(const char *name, const char *text, char *answer, size_t room)
 {
 	union call *call = new_call(name);
 	struct dm_target_msg *message;
-	int error;
+	int error = 0;
 
 	if (!call)
-		return -1;
+		return -ENOMEM;
 	message = (struct dm_target_msg *)(call->bytes + call->head.data_start);
 	message->sector = 0;
 	snprintf(message->message, ANSWER_BYTES / 2, "%s", text);
-	error = ioctl(control, DM_TARGET_MSG, call);
-	if (error)
-		say("%s: %s: %s", name, what, strerror(errno));
-	else if (call->head.flags & DM_DATA_OUT_FLAG)
-		puts(call->bytes + call->head.data_start);
+	if (ioctl(control, DM_TARGET_MSG, call))
+		error = -errno;
+	if (room)
+		snprintf(answer, room, "%s",
+			 !error && call->head.flags & DM_DATA_OUT_FLAG ? call->bytes + call->head.data_start : "");
 	free(call);
 	return error;
 }
 
+/* A message that has to be taken. */
+static int send(const char *name, const char *text, const char *what, char *answer, size_t room)
+{
+	int error = dm_send(name, text, answer, room);
+
+	if (error)
+		say("%s: %s: %s", name, what, strerror(-error));
+	return error ? -1 : 0;
+}
+
 int dm_message(const char *name, const char *text)
 {
-	return check_ours(name) ? -1 : send(name, text, "the message is refused");
+	char answer[4096];
+
+	if (check_ours(name) || send(name, text, "the message is refused", answer, sizeof(answer)))
+		return -1;
+	if (*answer)
+		puts(answer);
+	return 0;
+}
+
+int dm_reload(const char *name, const char *table)
+{
+	struct dm_state state;
+
+	if (dm_state_of(name, &state) || load(name, state.sectors, table, state.read_only))
+		return -1;
+	return change(name, DM_DEV_SUSPEND, "can not be resumed, dmesg tells why", NULL);
 }
 
 int dm_grow(const char *name, uint64_t sectors)
@@ -229,11 +269,12 @@ int dm_grow(const char *name, uint64_t sectors)
 	struct dm_state state;
 	char text[64];
 
-	if (check_ours(name) || read_state(name, &state))
+	if (dm_state_of(name, &state))
 		return -1;
 	snprintf(text, sizeof(text), "grow %llu", (unsigned long long)sectors);
 	/* The image first, then a table of that length with the files that the device has. */
-	if (send(name, text, "its image can not grow, dmesg tells why") || load(name, sectors, "live", state.read_only))
+	if (send(name, text, "its image can not grow, dmesg tells why", NULL, 0) ||
+	    load(name, sectors, "live", state.read_only))
 		return -1;
 	return change(name, DM_DEV_SUSPEND, "can not be resumed, dmesg tells why", NULL);
 }

@@ -44,6 +44,21 @@ int dm_resume(const char *name);
  */
 int dm_grow(const char *name, uint64_t sectors);
 
+/* The state of a device of ours, with the text of its status or of its table. */
+int dm_state_of(const char *name, struct dm_state *state);
+int dm_table_of(const char *name, struct dm_state *state);
+
+/* Loads another table for a device of ours, of the same length, and lets it go on with that. */
+int dm_reload(const char *name, const char *table);
+
+/**
+ * dm_send() - sends a message to a device of ours
+ * @answer: what it answers, cut to the room; empty when there is none. NULL with no room: nobody asks
+ *
+ * Says nothing. Return: 0 or a negative errno.
+ */
+int dm_send(const char *name, const char *text, char *answer, size_t room);
+
 /* Sends a message to a device of ours, and prints what it answers. */
 int dm_message(const char *name, const char *text);
 

@@ -73,3 +73,12 @@ int lock_image(const char *path, int fd, bool write)
 		return -1;
 	return 0;
 }
+
+void unlock_writing(int fd)
+{
+	struct flock lock;
+
+	for (int bit = 0; (WRITE | RESIZE) >> bit; bit++)
+		if ((WRITE | RESIZE) >> bit & 1)
+			lock_byte(fd, F_OFD_SETLK, F_UNLCK, DOES + bit, &lock);
+}

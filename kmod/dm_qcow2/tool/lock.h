@@ -16,4 +16,7 @@
  */
 int lock_image(const char *path, int fd, bool write);
 
+/* Of an image that was locked to be written: it is only read from now on. */
+void unlock_writing(int fd);
+
 #endif

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "chain.h"
+#include "commit.h"
 #include "dm.h"
 #include "say.h"
 
@@ -15,13 +16,15 @@ static const char usage[] =
 	"usage: blkfleet-qcow2 attach IMAGE [--name NAME] [--ro] [--base DIR]... [--cache-kib KIB]\n"
 	"       blkfleet-qcow2 detach|suspend|resume NAME\n"
 	"       blkfleet-qcow2 grow NAME SIZE\n"
-	"       blkfleet-qcow2 message NAME cache|allocation|errors|stats|flush\n"
+	"       blkfleet-qcow2 commit NAME IMAGE [--base DIR]...\n"
+	"       blkfleet-qcow2 message NAME cache|allocation|errors|stats|merge|flush\n"
 	"       blkfleet-qcow2 status [NAME]\n"
 	"       blkfleet-qcow2 check IMAGE [--base DIR]...\n"
 	"\n"
 	"attach prints the path of the block device; NAME is the image's file name without its suffix. A file that an image\n"
 	"names is opened only in the folder of the image that names it or below, or below a --base.\n"
 	"grow makes the disk in the image larger, and the device; SIZE is in bytes, or with K, M, G or T.\n"
+	"commit merges IMAGE, the device's top, into the image below it while the device is in use; that is its top then.\n"
 	"A suspended device has all in its image, which may be changed until it is resumed.\n"
 	"check opens the whole chain as attach does, and prints it, the top first.\n";
 
@@ -207,6 +210,8 @@ static int run(const char *command, const struct options *options)
 {
 	if (!strcmp(command, "grow"))
 		return options->second ? grow(options) : 2;
+	if (!strcmp(command, "commit"))
+		return options->second ? commit_top(options->argument, options->second, &options->chain) : 2;
 	if (!strcmp(command, "message"))
 		return options->second ? dm_message(options->argument, options->second) : 2;
 	if (options->second)

@@ -1,0 +1,178 @@
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, statSync, truncateSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type BootResult, bootKernel } from './boot.ts';
+import { kernelLines } from './lines.ts';
+import { prepareModule } from './prepare.ts';
+import { saidOfImage } from './qcow2-device-steps.ts';
+import { dmQcow2, qcow2Files, qcow2Modules, qcow2Script, splatsOf } from './qcow2-guest.ts';
+import { ext4Disk, extractDisk, type MadeImage, makeImages } from './qcow2-images.ts';
+import { allMergeSteps, belowOf, mergedNames, refusedName } from './qcow2-merge-steps.ts';
+import { long } from './run-checks.ts';
+
+const PREPARE_MS = 30 * 60_000;
+const BOOT_MS = 20 * 60_000;
+const MIB = 1024 * 1024;
+
+let folder: string;
+let images: MadeImage[];
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'blkfleet-qcow2-'));
+  for (const name of ['images', 'below']) mkdirSync(join(folder, name));
+  images = makeImages(join(folder, 'images'), [...mergedNames, refusedName, 'over-raw']);
+  const run = (cwd: string, command: string) =>
+    execFileSync('sh', ['-c', command], { cwd: join(folder, cwd) });
+  const create = (file: string, below: string, bytes: string) =>
+    `qemu-img create -q -u -f qcow2 -b ${below} -F qcow2 ${file} ${bytes}`;
+  run(
+    'images',
+    `${create('over-snapshot.qcow2', 'cluster-64k.qcow2', '6M')}; qemu-img snapshot -c s over-snapshot.qcow2`,
+  );
+  run('below', 'for f in base small; do qemu-img create -q -f qcow2 $f.qcow2 48M; done');
+  run('below', 'qemu-io -c "write -P 9 1M 2M" base.qcow2 >/dev/null');
+  // Within the guest what lies below is in another folder.
+  for (const [name, below, what] of [
+    ['frozen', 'base', 'write -P 3 0 12M'],
+    ['full', 'small', 'write -P 4 0 40M'],
+  ]) {
+    run(
+      'images',
+      `qemu-img create -q -f qcow2 ${name}.qcow2 48M; qemu-io -c "${what}" ${name}.qcow2 >/dev/null`,
+    );
+    run('images', `qemu-img rebase -u -f qcow2 -b /below/${below}.qcow2 -F qcow2 ${name}.qcow2`);
+  }
+});
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+/** What is wrong with a chain that was merged; empty: nothing. */
+function problemsOf(at: string, { name, file }: MadeImage): string[] {
+  const qemuImg = (...argv: string[]) => spawnSync('qemu-img', argv, { cwd: at, encoding: 'utf8' });
+  const below = `${belowOf[name]}.qcow2`;
+  // Empty: what it had is leaked, and it shows what lies below.
+  const top = qemuImg('check', '-f', 'qcow2', file);
+  const ended = [
+    qemuImg('check', '-f', 'qcow2', below),
+    ...(top.status === 3 ? [] : [top]),
+    qemuImg('compare', '-f', 'qcow2', '-F', 'raw', file, 'model'),
+    qemuImg('convert', '-f', 'qcow2', '-O', 'raw', below, 'below.raw'),
+  ];
+  // It may be larger than its top was.
+  truncateSync(join(at, 'below.raw'), statSync(join(at, 'model')).size);
+  return [...ended, qemuImg('compare', '-f', 'raw', '-F', 'raw', 'below.raw', 'model')]
+    .filter(({ status }) => status !== 0)
+    .map(({ stdout, stderr }) => `${name}: ${stdout.slice(0, 1000)}${stderr.slice(0, 1000)}`);
+}
+
+const lines = kernelLines.filter(({ line }) => long || ['5.10', '7'].includes(line));
+
+describe.each(lines)('merging a chain of dm-qcow2 down on kernel $line ($suite)', (line) => {
+  let result: BootResult;
+  let problems: string[];
+  let lower: string;
+
+  beforeAll(async () => {
+    const { image, built } = await prepareModule(dmQcow2, line, (text) =>
+      console.log(`[${line.line}] ${text}`),
+    );
+    const disks = ['images', 'below'].map((name) => join(folder, `${name}-${line.line}.ext4`));
+    ext4Disk(join(folder, 'images'), disks[0]!, 400 * MIB);
+    ext4Disk(join(folder, 'below'), disks[1]!, 16 * MIB);
+    result = await bootKernel({
+      kernel: image,
+      modules: qcow2Modules(image),
+      files: qcow2Files(built),
+      script: qcow2Script(
+        `mkdir -p /below\nmount -t ext4 /dev/vdb /below || exit 1\n${allMergeSteps(images)}\numount /below`,
+      ),
+      disks,
+      append: line.debug,
+      timeoutMs: BOOT_MS,
+    });
+    const back = disks.map((disk, index) => {
+      const to = join(folder, `${line.line}-${index}`);
+      extractDisk(disk, to);
+      rmSync(disk);
+      return to;
+    });
+    const merged = images.filter(({ name }) => mergedNames.includes(name));
+    problems = merged.flatMap((made) => problemsOf(join(back[0]!, 'merged', made.name), made));
+    lower = spawnSync('qemu-img', ['check', '-f', 'qcow2', 'base.qcow2'], {
+      cwd: back[1]!,
+      encoding: 'utf8',
+    }).stdout;
+    for (const path of back) rmSync(path, { recursive: true });
+  }, PREPARE_MS + BOOT_MS);
+
+  const said = (name: string) => {
+    const tail = result.output.split('\n').slice(-20).concat(result.console.split('\n').slice(-20));
+    expect(result.exit, tail.join('\n')).toBe(0);
+    return saidOfImage(result.output, name);
+  };
+
+  test.each(mergedNames)(
+    '%s: what is written meanwhile is there, and the image below is the device',
+    (name) => {
+      const text = said(name);
+      expect(text).toMatch(
+        new RegExp(`^/images/merged/${name}/${belowOf[name]}\\.qcow2\\tis the top of t now$`, 'm'),
+      );
+      expect(text).toMatch(new RegExp(`^/images/merged/${name}/${name}\\.qcow2\\tis empty$`, 'm'));
+      for (const mark of ['merged', 'same', 'holds', 'written', 'detached'])
+        expect(text).toContain(`@@${mark}\n`);
+      expect(text).toContain('state none');
+      // The device does not have that top any more.
+      expect(text).toMatch(/^blkfleet-qcow2: t: it does not show |there is no image below it$/m);
+      expect(text).not.toContain('@@changed');
+    },
+  );
+
+  test('qemu-img finds the lower images whole, with all that was written, and the tops empty', () => {
+    expect(problems).toEqual([]);
+    expect(lower).toContain('No errors were found');
+  });
+
+  test('what can not be merged is refused, and the device stays as it was', () => {
+    const text = said('refused');
+    const refusals = text.split('\n').filter((text) => text.startsWith('blkfleet-qcow2: '));
+    expect(refusals).toEqual([
+      expect.stringMatching(/t: it does not show \/images\/over-packed\.qcow2 over /),
+      expect.stringMatching(/cluster-64k\.qcow2: there is no image below it$/),
+      expect.stringMatching(/cluster-64k\.qcow2: in use by another process$/),
+      expect.stringMatching(/t: it is suspended$/),
+      expect.stringMatching(/t: it is read only$/),
+      expect.stringMatching(/pattern\.raw: it is raw, and only /),
+      expect.stringMatching(/t: the merge is refused, dmesg tells why: /),
+      expect.stringMatching(/t: the merge is refused, dmesg tells why: /),
+    ]);
+    expect(result.console).toContain('merge grow: its backing file is larger');
+    expect(result.console).toContain('merge start: the top has internal snapshots');
+    expect(text).toContain('@@as before');
+    for (const what of ['start', 'grow', 'finish', 'sideways']) expect(text).toContain(`@@no ${what}\n`);
+    expect(text.match(/@@no table/g)).toHaveLength(8);
+  });
+
+  test('a merge that is interrupted is given up, one whose tool was killed goes on', () => {
+    const text = said('disturbed');
+    expect(text).toMatch(/^@@interrupted 1 blkfleet-qcow2: t: interrupted; it goes on as before$/m);
+    expect(text).toContain('@@killed 137\n');
+    expect(text).toContain('@@merged\n');
+    expect(text.match(/@@as before/g)).toHaveLength(3);
+    expect(text).toContain('@@detached\n');
+  });
+
+  test('a file system without space ends the merge, and nothing is lost', () => {
+    const text = said('full');
+    expect(text).toMatch(/^@@full 1 blkfleet-qcow2: t: the merge is failed: No space left on device$/m);
+    for (const mark of ['same', 'holds', 'detached']) expect(text).toContain(`@@${mark}\n`);
+    expect(text).toContain('state none');
+  });
+
+  test('leaves the kernel clean, and the module unloads', () => {
+    expect(splatsOf(result.console)).toEqual([]);
+    expect(result.output).toContain('@@unloaded');
+  });
+});
