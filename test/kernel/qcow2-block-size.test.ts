@@ -9,6 +9,7 @@ import { prepareModule } from './prepare.ts';
 import { saidOfImage } from './qcow2-device-steps.ts';
 import { dmQcow2, qcow2Files, qcow2Modules, qcow2Script, splatsOf } from './qcow2-guest.ts';
 import { ext4Disk, extractDisk, type MadeImage, makeImages } from './qcow2-images.ts';
+import { outerLines } from './run-checks.ts';
 
 const PREPARE_MS = 30 * 60_000;
 const BOOT_MS = 20 * 60_000;
@@ -57,7 +58,7 @@ test(
   PREPARE_MS,
 );
 
-describe.each(kernelLines)('dm-qcow2 on a disk with blocks of 4096 bytes, kernel $line ($suite)', (line) => {
+describe.each(outerLines)('dm-qcow2 on a disk with blocks of 4096 bytes, kernel $line ($suite)', (line) => {
   let result: BootResult;
   let back: string;
 

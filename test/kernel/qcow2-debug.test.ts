@@ -11,6 +11,7 @@ import { canGrow, deviceSteps, rawSteps, saidOfImage } from './qcow2-device-step
 import { dmQcow2, qcow2Files, qcow2Script } from './qcow2-guest.ts';
 import { hostileSteps, makeHostileImages } from './qcow2-hostile-images.ts';
 import { ext4Disk, type MadeImage, makeImages } from './qcow2-images.ts';
+import { mergedMarks, mergedNames, mergedSteps } from './qcow2-merge-steps.ts';
 import { drawTable, showTable } from './table.ts';
 
 const PREPARE_MS = 150 * 60_000;
@@ -81,7 +82,7 @@ function expectClean(guest: DebugGuest): void {
 }
 
 describe('dm_qcow2 on a debug kernel', () => {
-  describe('devices that are written, asked, grown, suspended', () => {
+  describe('devices that are merged down, written, asked, grown, suspended', () => {
     let images: MadeImage[];
     let guest: DebugGuest;
 
@@ -89,7 +90,7 @@ describe('dm_qcow2 on a debug kernel', () => {
       const made = join(folder, 'images');
       mkdirSync(made);
       images = makeImages(made).filter(({ name }) => name !== 'odd-size');
-      const steps = `${deviceSteps(images)}\n${rawSteps(images[0]!)}`;
+      const steps = `${mergedSteps(images)}\n${deviceSteps(images)}\n${rawSteps(images[0]!)}`;
       guest = await boot('qcow2 devices', made, 700 * MIB, steps);
       addRow('devices', `${images.length} images`, guest);
     }, BOOT_MS);
@@ -102,6 +103,13 @@ describe('dm_qcow2 on a debug kernel', () => {
         expect([name, said]).toEqual([name, expect.stringContaining('@@detached')]);
         if (canGrow(name) && !said.includes('@@not grown'))
           expect([name, said]).toEqual([name, expect.stringContaining('@@grown\n@@same again')]);
+      }
+    });
+
+    test('each top that is merged down is in the image below, with what was written meanwhile', () => {
+      for (const name of mergedNames) {
+        const said = saidOfImage(guest.boot.output, `merged ${name}`);
+        for (const mark of mergedMarks) expect([name, said]).toEqual([name, expect.stringContaining(mark)]);
       }
     });
 

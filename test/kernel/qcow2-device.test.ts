@@ -4,12 +4,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type BootResult, bootKernel } from './boot.ts';
-import { kernelLines } from './lines.ts';
 import { prepareModule } from './prepare.ts';
 import { canGrow, deviceSteps, rawSteps, saidOfImage } from './qcow2-device-steps.ts';
 import { dmQcow2, qcow2Files, qcow2Modules, qcow2Script, splatsOf } from './qcow2-guest.ts';
 import { ext4Disk, extractDisk, type MadeImage, makeImages } from './qcow2-images.ts';
-import { long } from './run-checks.ts';
+import { outerLines } from './run-checks.ts';
 
 const PREPARE_MS = 30 * 60_000;
 const BOOT_MS = 20 * 60_000;
@@ -46,10 +45,7 @@ function problemsOf(back: string, { name, file, dataFile }: MadeImage): string[]
     .map(({ stdout, stderr }) => `${name}: ${stdout.slice(0, 1000)}${stderr.slice(0, 1000)}`);
 }
 
-// The oldest and the newest; what the target reads and writes is tried on all of them by others.
-const lines = kernelLines.filter(({ line }) => long || ['5.10', '7'].includes(line));
-
-describe.each(lines)('dm-qcow2 devices on kernel $line ($suite)', (line) => {
+describe.each(outerLines)('dm-qcow2 devices on kernel $line ($suite)', (line) => {
   let result: BootResult;
   let problems: string[];
 

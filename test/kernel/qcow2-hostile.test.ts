@@ -8,7 +8,7 @@ import { prepareModule } from './prepare.ts';
 import { dmQcow2, qcow2Files, qcow2Modules, qcow2Script, splatsOf } from './qcow2-guest.ts';
 import { hostileSteps, makeHostileImages } from './qcow2-hostile-images.ts';
 import { ext4Disk } from './qcow2-images.ts';
-import { long } from './run-checks.ts';
+import { long, outerLines } from './run-checks.ts';
 
 const PREPARE_MS = 30 * 60_000;
 const BOOT_MS = (long ? 60 : 20) * 60_000;
@@ -22,7 +22,7 @@ beforeAll(() => {
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-describe.each(kernelLines)('dm-qcow2 and hostile images on kernel $line ($suite)', (line) => {
+describe.each(outerLines)('dm-qcow2 and hostile images on kernel $line ($suite)', (line) => {
   let names: { name: string; refused: boolean }[];
   let result: BootResult;
 

@@ -24,7 +24,7 @@ function mergeSteps({ name, file }: MadeImage, index: number): string {
   const at = `/images/merged/${name}`;
   const exercise = (seed: number, rounds: number) =>
     `qcow2-exercise /dev/mapper/t ${at}/model ${seed} ${rounds} 40 4`;
-  return `echo "@@image ${name}"
+  return `echo "@@image merged ${name}"
 mkdir -p ${at}
 cp ${chain.map((path) => `/images/${path}`).join(' ')} ${at}/
 if blkfleet-qcow2 attach ${at}/${file} --name t >/dev/null; then
@@ -115,8 +115,16 @@ cmp /images/full.model /dev/mapper/t && echo "@@holds"
 blkfleet-qcow2 detach t && echo "@@detached"`;
 }
 
-/** Commands for the guest. */
-export function allMergeSteps(images: readonly MadeImage[]): string {
-  const merged = images.filter(({ name }) => mergedNames.includes(name));
-  return [...merged.map(mergeSteps), refusedSteps(), disturbedSteps(), 'echo "@@image"'].join('\n');
-}
+/** Commands for the guest: merges tops, each in copies of its chain. */
+export const mergedSteps = (images: readonly MadeImage[]) =>
+  images
+    .filter(({ name }) => mergedNames.includes(name))
+    .map(mergeSteps)
+    .join('\n');
+
+/** Commands for the guest: those, and what is refused or disturbed. */
+export const allMergeSteps = (images: readonly MadeImage[]) =>
+  [mergedSteps(images), refusedSteps(), disturbedSteps(), 'echo "@@image"'].join('\n');
+
+/** What the guest says of each that was merged. */
+export const mergedMarks = ['merged', 'same', 'holds', 'written', 'detached'].map((mark) => `@@${mark}\n`);

@@ -1,5 +1,6 @@
 import type { BootResult } from './boot.ts';
 import type { Tally } from './feature-table.ts';
+import { kernelLines } from './lines.ts';
 
 /** One run of vhost-blk-check in the guest. */
 export interface CheckRun {
@@ -66,6 +67,9 @@ const slow = 'irqmode=2 completion_nsec=3000000 hw_queue_depth=16 discard=1';
 
 /** How much is tried: enough to find what breaks at once, or, where all of it shall run, millions of requests. */
 export const long = process.env.BLKFLEET_TEST_FULL === '1';
+
+/** The oldest and the newest line, for what differs little between lines; all in the long form. */
+export const outerLines = long ? kernelLines : [kernelLines[0]!, kernelLines.at(-1)!];
 
 const runs: readonly RunPlan[] = [
   { name: 'features', options: '--features' },
