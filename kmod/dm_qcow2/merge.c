@@ -7,6 +7,7 @@
  */
 #include <linux/bitmap.h>
 #include <linux/slab.h>
+#include <linux/string.h>
 
 #include "merge.h"
 #include "request.h"
@@ -64,7 +65,8 @@ int qcow2_merge_init(struct qcow2_target *target, u32 cache_kib)
 	while (bytes >> merge->granule_bits >= QCOW2_MAX_LEFT_BITS)
 		merge->granule_bits++;
 	merge->nr_granules = (bytes >> merge->granule_bits) + 1;
-	below->largest_cluster = qcow2_target_largest_cluster(below);
+	/* That of all: it is what reading them again is checked for. */
+	below->largest_cluster = target->largest_cluster;
 	error = qcow2_cache_init(&below->cache, cache_kib);
 	if (!error)
 		error = qcow2_unpackers_init(&below->unpackers, below->largest_cluster);
@@ -75,7 +77,9 @@ int qcow2_merge_init(struct qcow2_target *target, u32 cache_kib)
 	if (error)
 		return error;
 	merge->left = kvcalloc(BITS_TO_LONGS(merge->nr_granules), sizeof(long), GFP_KERNEL);
-	return merge->left ? 0 : -ENOMEM;
+	/* Not a queue that reclaim waits for: a pass takes its time. */
+	merge->thread = alloc_workqueue("dm-qcow2-merge", WQ_UNBOUND, 1);
+	return merge->left && merge->thread ? 0 : -ENOMEM;
 }
 
 void qcow2_merge_exit(struct qcow2_target *target)
@@ -84,6 +88,8 @@ void qcow2_merge_exit(struct qcow2_target *target)
 
 	if (!merge)
 		return;
+	if (merge->thread)
+		destroy_workqueue(merge->thread);
 	qcow2_writer_exit(&merge->below);
 	qcow2_unpackers_exit(&merge->below.unpackers);
 	qcow2_cache_exit(&merge->below.cache);
@@ -247,7 +253,7 @@ static void run(struct work_struct *work)
 		WRITE_ONCE(merge->state, QCOW2_MERGE_READY);
 		dm_table_event(merge->target->ti->table);
 	}
-	queue_delayed_work(merge->target->threads, &merge->work,
+	queue_delayed_work(merge->thread, &merge->work,
 			   merge->state == QCOW2_MERGE_READY ? QCOW2_MERGE_PAUSE : 0);
 }
 
@@ -268,6 +274,29 @@ static int begin_writing(struct qcow2_writer *writer, const char **reason)
 	return error;
 }
 
+/* What the last cluster has behind the disk's end would be seen: there was a larger disk. Return: 0 or a negative errno. */
+static int check_tail(struct qcow2_merge *merge, const char **reason)
+{
+	struct qcow2_image *image = &merge->below.images[0];
+	u64 at = image->size, end = round_up(at, qcow2_cluster_bytes(&image->header));
+
+	while (at < end) {
+		u32 bytes = min_t(u64, end - at, merge->buffer.bytes);
+		int ticket = qcow2_grace_enter(merge->target->grace);
+		int error = qcow2_target_read_behind(&merge->below, &merge->buffer, at, bytes);
+
+		qcow2_grace_leave(merge->target->grace, ticket);
+		*reason = "what its last cluster has behind the disk's end can not be read";
+		if (error)
+			return error;
+		*reason = "its last cluster holds what is left of a larger disk";
+		if (memchr_inv(merge->buffer.data, 0, bytes))
+			return -EOPNOTSUPP;
+		at += bytes;
+	}
+	return 0;
+}
+
 int qcow2_merge_grow(struct qcow2_merge *merge, const char **reason)
 {
 	struct qcow2_writer *writer = merge->below.writer;
@@ -279,6 +308,8 @@ int qcow2_merge_grow(struct qcow2_merge *merge, const char **reason)
 	if (merge->state != QCOW2_MERGE_IDLE)
 		return -EBUSY;
 	error = qcow2_grow_check(writer, size, reason);
+	if (!error)
+		error = check_tail(merge, reason);
 	if (!error)
 		error = begin_writing(writer, reason);
 	if (error)
@@ -306,6 +337,9 @@ int qcow2_merge_start(struct qcow2_merge *merge, const char **reason)
 	*reason = "the top has internal snapshots, which would be lost with it";
 	if (top_of(merge)->header.nr_snapshots)
 		return -EOPNOTSUPP;
+	*reason = "the top has grown since the table was loaded";
+	if (top_of(merge)->size >> merge->granule_bits >= merge->nr_granules)
+		return -ESTALE;
 	*reason = "the image below is smaller than the disk";
 	if (merge->below.images[0].size < top_of(merge)->size)
 		return -EFBIG;
@@ -316,7 +350,7 @@ int qcow2_merge_start(struct qcow2_merge *merge, const char **reason)
 	merge->passes = 0;
 	WRITE_ONCE(merge->stop, false);
 	WRITE_ONCE(merge->state, QCOW2_MERGE_COPYING);
-	queue_delayed_work(merge->target->threads, &merge->work, 0);
+	queue_delayed_work(merge->thread, &merge->work, 0);
 	return 0;
 }
 

@@ -36,6 +36,7 @@ struct qcow2_merge {
 	/* Set to end the work. */
 	bool stop;
 	unsigned int passes;
+	struct workqueue_struct *thread;
 	struct delayed_work work;
 	/* The work's. */
 	struct qcow2_buffer buffer;

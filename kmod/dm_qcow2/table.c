@@ -143,6 +143,7 @@ static int take_merged(struct qcow2_target *target, const struct qcow2_target *l
 	*reason = "nothing was merged";
 	if (!live->merge || READ_ONCE(live->merge->state) != QCOW2_MERGE_DONE)
 		return -EBUSY;
+	target->follows_merge = true;
 	return share_files(target, live, 1, UINT_MAX, reason);
 }
 

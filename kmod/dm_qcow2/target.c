@@ -56,6 +56,36 @@ static int read_packed(struct qcow2_target *target, const struct qcow2_extent *e
 	return 0;
 }
 
+static int read_extent(struct qcow2_target *target, const struct qcow2_extent *extent, struct qcow2_buffer *buffer, u32 skip)
+{
+	if (extent->kind == QCOW2_DATA)
+		return read_file(extent, buffer, skip);
+	if (extent->kind == QCOW2_PACKED)
+		return read_packed(target, extent, buffer->data + skip);
+	memset(buffer->data + skip, 0, extent->bytes);
+	return 0;
+}
+
+int qcow2_target_read_behind(struct qcow2_target *target, struct qcow2_buffer *buffer, u64 at, u32 bytes)
+{
+	struct qcow2_image whole = target->images[0];
+	struct qcow2_extent extent;
+	u32 done = 0;
+	int error = 0;
+
+	whole.size = round_up(whole.size, qcow2_cluster_bytes(&whole.header));
+	while (done < bytes && !error) {
+		error = qcow2_image_map(&target->cache, &whole, at + done, bytes - done, true, &extent);
+		if (error)
+			break;
+		/* What is kept by it outlives the copy. */
+		extent.image = &target->images[0];
+		error = read_extent(target, &extent, buffer, done);
+		done += extent.bytes;
+	}
+	return error;
+}
+
 int qcow2_target_read(struct qcow2_target *target, struct qcow2_buffer *buffer, u64 at, u32 bytes, bool *is_hole)
 {
 	u32 done = 0;
@@ -65,14 +95,8 @@ int qcow2_target_read(struct qcow2_target *target, struct qcow2_buffer *buffer, 
 		struct qcow2_extent extent;
 		int error = qcow2_target_map(target, at + done, bytes - done, true, &extent);
 
-		if (error)
-			return error;
-		if (extent.kind == QCOW2_ZERO)
-			memset(buffer->data + done, 0, extent.bytes);
-		else if (extent.kind == QCOW2_PACKED)
-			error = read_packed(target, &extent, buffer->data + done);
-		else
-			error = read_file(&extent, buffer, done);
+		if (!error)
+			error = read_extent(target, &extent, buffer, done);
 		if (error)
 			return error;
 		*is_hole = *is_hole && extent.kind == QCOW2_ZERO;
@@ -162,6 +186,22 @@ static void set_running(struct qcow2_target *target, bool is_running)
 	mutex_unlock(&target->life);
 }
 
+/* The table that merged may have gone on since this one was loaded: then its top has what this one lacks. */
+static int check_merged(struct qcow2_target *target, const char **reason)
+{
+	const struct qcow2_target *live;
+	bool is_done;
+
+	if (!target->follows_merge || target->was_resumed)
+		return 0;
+	live = qcow2_target_live(target);
+	is_done = live && live->merge && READ_ONCE(live->merge->state) == QCOW2_MERGE_DONE;
+	if (live)
+		qcow2_target_live_end();
+	*reason = "the table that merged has gone on since";
+	return is_done ? 0 : -EBUSY;
+}
+
 int qcow2_target_resume(struct qcow2_target *target)
 {
 	unsigned int flags = qcow2_thread_begin();
@@ -169,7 +209,9 @@ int qcow2_target_resume(struct qcow2_target *target)
 	int error = target->writer ? qcow2_writer_own(target->writer) : 0;
 
 	if (!error) {
-		error = reload(target, &reason);
+		error = check_merged(target, &reason);
+		if (!error)
+			error = reload(target, &reason);
 		if (error && target->writer)
 			qcow2_writer_disown(target->writer);
 	}

@@ -54,6 +54,8 @@ struct qcow2_target {
 	struct qcow2_writer *writer;
 	/* NULL, or what moves the top's content into the image below: that has all metadata but the top's then. */
 	struct qcow2_merge *merge;
+	/* Whether its files are those that a merge left, so that it may follow that table only. */
+	bool follows_merge;
 	/* Images that lie above, for a chain that is a part of another's. */
 	unsigned int nr_above;
 	/* Parts of requests; bounds those in flight. */
@@ -96,6 +98,15 @@ int qcow2_target_map(struct qcow2_target *target, u64 at, u64 bytes, bool wait, 
  * Return: 0 or a negative errno.
  */
 int qcow2_target_read(struct qcow2_target *target, struct qcow2_buffer *buffer, u64 at, u32 bytes, bool *is_hole);
+
+/**
+ * qcow2_target_read_behind() - reads what the top's last cluster has behind the disk's end
+ * @at: from the end on
+ * @bytes: at most the buffer's, and up to the cluster's end
+ *
+ * Return: 0 or a negative errno.
+ */
+int qcow2_target_read_behind(struct qcow2_target *target, struct qcow2_buffer *buffer, u64 at, u32 bytes);
 
 /* Loads all images of the chain, whose files are open. Return: 0 or a negative errno, with a constant string for people. */
 int qcow2_target_load(struct qcow2_target *target, const char **reason);

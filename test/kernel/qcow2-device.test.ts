@@ -3,11 +3,11 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type BootResult, bootKernel } from './boot.ts';
-import { prepareModule } from './prepare.ts';
+import type { BootResult } from './boot.ts';
+import { bootWithImages } from './qcow2-boot.ts';
 import { canGrow, deviceSteps, rawSteps, saidOfImage } from './qcow2-device-steps.ts';
-import { dmQcow2, qcow2Files, qcow2Modules, qcow2Script, splatsOf } from './qcow2-guest.ts';
-import { ext4Disk, extractDisk, type MadeImage, makeImages } from './qcow2-images.ts';
+import { qcow2Script, splatsOf } from './qcow2-guest.ts';
+import { type MadeImage, makeImages } from './qcow2-images.ts';
 import { outerLines } from './run-checks.ts';
 
 const PREPARE_MS = 30 * 60_000;
@@ -50,23 +50,15 @@ describe.each(outerLines)('dm-qcow2 devices on kernel $line ($suite)', (line) =>
   let problems: string[];
 
   beforeAll(async () => {
-    const { image, built } = await prepareModule(dmQcow2, line, (text) =>
-      console.log(`[${line.line}] ${text}`),
-    );
-    const disk = join(folder, `${line.line}.ext4`);
-    ext4Disk(join(folder, 'images'), disk, 400 * MIB);
-    result = await bootKernel({
-      kernel: image,
-      modules: qcow2Modules(image),
-      files: qcow2Files(built),
+    const booted = await bootWithImages({
+      line,
+      folder,
+      disks: { images: 400 * MIB },
       script: qcow2Script(`${deviceSteps(images)}\n${rawSteps(images[0]!)}`),
-      disks: [disk],
-      append: line.debug,
       timeoutMs: BOOT_MS,
     });
-    const back = join(folder, line.line);
-    extractDisk(disk, back);
-    rmSync(disk);
+    const back = booted.back[0]!;
+    result = booted.result;
     problems = images.flatMap((made) => problemsOf(back, made));
     rmSync(back, { recursive: true });
   }, PREPARE_MS + BOOT_MS);

@@ -64,6 +64,7 @@ cat /dev/mapper/t >/images/refused.model
 ${commit('t', refusedName)}
 cmp /images/refused.model /dev/mapper/t && echo "@@as before"
 blkfleet-qcow2 detach t
+${attach('t', 'over-tail')}; ${commit('t', 'over-tail')}; blkfleet-qcow2 detach t
 ${attach('t', 'over-snapshot')}; ${commit('t', 'over-snapshot')}; blkfleet-qcow2 detach t
 ${attach('t', 'over-longer')}
 for what in start grow finish sideways; do blkfleet-qcow2 message t "merge $what" 2>/dev/null || echo "@@no $what"; done
@@ -75,6 +76,25 @@ done
 blkfleet-qcow2 detach t`;
 }
 
+/** As a tool leaves it that is killed when the device is suspended for the end. */
+function doneSteps(): string {
+  const at = '/images/done';
+  return `echo "@@image done"
+mkdir ${at}
+cp /images/over-packed.qcow2 /images/zstd-64k.qcow2 ${at}/
+blkfleet-qcow2 attach ${at}/over-packed.qcow2 --name t >/dev/null
+cat /dev/mapper/t >${at}/model
+qcow2-table replace t $(blockdev --getsz /dev/mapper/t) qcow2 "merge 5" 5<>${at}/zstd-64k.qcow2
+blkfleet-qcow2 message t "merge start"
+for i in $(seq 600); do blkfleet-qcow2 message t merge | grep -q 'state ready' && break; sleep 0.1; done
+blkfleet-qcow2 message t "merge finish"
+blkfleet-qcow2 suspend t
+blkfleet-qcow2 message t merge
+blkfleet-qcow2 commit t ${at}/over-packed.qcow2 && echo "@@merged"
+cmp ${at}/model /dev/mapper/t && echo "@@holds"
+blkfleet-qcow2 detach t && echo "@@detached"`;
+}
+
 /** What keeps a merge from its end: a file system that does not write, one that is full, somebody who ends the tool. */
 function disturbedSteps(): string {
   const commit = 'blkfleet-qcow2 commit t /images/frozen.qcow2 --base /below';
@@ -82,23 +102,38 @@ function disturbedSteps(): string {
   return `echo "@@image disturbed"
 blkfleet-qcow2 attach /images/frozen.qcow2 --name t --base /below >/dev/null
 cat /dev/mapper/t >/images/frozen.model
-fsfreeze -f /below
+fsfreeze --freeze /below
 ${commit} >/tmp/out 2>&1 &
 tool=$!
 ${copying}
 kill -INT $tool
 sleep 1
-fsfreeze -u /below
+fsfreeze --unfreeze /below
 wait $tool; echo "@@interrupted $? $(cat /tmp/out)"
 blkfleet-qcow2 message t merge
 cmp /images/frozen.model /dev/mapper/t && echo "@@as before"
-fsfreeze -f /below
+fsfreeze --freeze /below
+${commit} >/tmp/out 2>&1 &
+tool=$!
+${copying}
+${commit} 2>&1; echo "@@second $?"
+kill -KILL $tool
+wait $tool; echo "@@killed $?"
+${commit} >/tmp/out 2>&1 &
+tool=$!
+sleep 2
+kill -TERM $tool
+sleep 1
+fsfreeze --unfreeze /below
+wait $tool; echo "@@interrupted $? $(cat /tmp/out)"
+cmp /images/frozen.model /dev/mapper/t && echo "@@as before"
+fsfreeze --freeze /below
 ${commit} >/tmp/out 2>&1 &
 tool=$!
 ${copying}
 kill -KILL $tool
 wait $tool; echo "@@killed $?"
-fsfreeze -u /below
+fsfreeze --unfreeze /below
 cmp /images/frozen.model /dev/mapper/t && echo "@@as before"
 ${commit} && echo "@@merged"
 cmp /images/frozen.model /dev/mapper/t && echo "@@as before"
@@ -124,7 +159,7 @@ export const mergedSteps = (images: readonly MadeImage[]) =>
 
 /** Commands for the guest: those, and what is refused or disturbed. */
 export const allMergeSteps = (images: readonly MadeImage[]) =>
-  [mergedSteps(images), refusedSteps(), disturbedSteps(), 'echo "@@image"'].join('\n');
+  [mergedSteps(images), refusedSteps(), doneSteps(), disturbedSteps(), 'echo "@@image"'].join('\n');
 
 /** What the guest says of each that was merged. */
 export const mergedMarks = ['merged', 'same', 'holds', 'written', 'detached'].map((mark) => `@@${mark}\n`);

@@ -3,11 +3,11 @@ import { copyFileSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type BootResult, bootKernel } from './boot.ts';
+import type { BootResult } from './boot.ts';
 import { kernelLines } from './lines.ts';
-import { prepareModule } from './prepare.ts';
-import { dmQcow2, qcow2Files, qcow2Modules, qcow2Script, splatsOf } from './qcow2-guest.ts';
-import { ext4Disk, extractDisk, type MadeImage, makeImages } from './qcow2-images.ts';
+import { bootWithImages } from './qcow2-boot.ts';
+import { qcow2Script, splatsOf } from './qcow2-guest.ts';
+import { type MadeImage, makeImages } from './qcow2-images.ts';
 import { long } from './run-checks.ts';
 import { drawTable, showTable } from './table.ts';
 
@@ -87,27 +87,19 @@ describe.each(kernelLines)('dm-qcow2 writes on kernel $line ($suite)', (line) =>
   let problems: string[];
 
   beforeAll(async () => {
-    const { image, built } = await prepareModule(dmQcow2, line, (text) =>
-      console.log(`[${line.line}] ${text}`),
-    );
-    const disk = join(folder, `${line.line}.ext4`);
-    ext4Disk(join(folder, 'images'), disk, 600 * MIB);
-    result = await bootKernel({
-      kernel: image,
-      modules: qcow2Modules(image),
-      files: qcow2Files(built),
+    const booted = await bootWithImages({
+      line,
+      folder,
+      disks: { images: 600 * MIB },
       script: writeScript(1000 * (index + 1)),
-      disks: [disk],
-      append: line.debug,
       timeoutMs: BOOT_MS,
     });
-    const back = join(folder, line.line);
-    extractDisk(disk, back);
-    rmSync(disk);
+    const back = booted.back[0]!;
+    result = booted.result;
     problems = images.flatMap((made) => problemsOf(join(folder, 'images'), back, made));
     rmSync(back, { recursive: true });
     rows[index] = [
-      built.release,
+      booted.built.release,
       String(images.length * ROUNDS),
       `${images.length - new Set(problems.map((text) => text.split(':')[0])).size}/${images.length}`,
       splatsOf(result.console).length === 0 ? 'clean' : 'not clean',

@@ -79,6 +79,16 @@ void fuzz_failed(const char *condition, const char *file, int line) __attribute_
 #define kfree(pointer) free(pointer)
 #define kvfree(pointer) free(pointer)
 
+static inline void *memchr_inv(const void *memory, int byte, size_t bytes)
+{
+	const u8 *at = memory;
+
+	for (; bytes; at++, bytes--)
+		if (*at != byte)
+			return (void *)at;
+	return NULL;
+}
+
 struct task_struct {
 	unsigned int flags;
 };

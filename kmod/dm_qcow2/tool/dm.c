@@ -152,6 +152,7 @@ static int read_text(const char *name, uint32_t flags, struct dm_state *state)
 	if (call->head.target_count == 1 && !(call->head.flags & DM_BUFFER_FULL_FLAG) &&
 	    !strncmp(spec->target_type, DM_TARGET, sizeof(spec->target_type))) {
 		*state = (struct dm_state){
+			.dev = call->head.dev,
 			.sectors = spec->length,
 			.read_only = call->head.flags & DM_READONLY_FLAG,
 			.suspended = call->head.flags & DM_SUSPEND_FLAG,

@@ -12,6 +12,8 @@
 /* A device of ours. */
 struct dm_state {
 	char name[128];
+	/* As dm_ioctl.dev has it. */
+	uint64_t dev;
 	uint64_t sectors;
 	bool read_only;
 	bool suspended;

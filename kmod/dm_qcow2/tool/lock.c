@@ -62,12 +62,19 @@ static int none_locked(const char *path, int fd, int base, unsigned int permissi
 	return 0;
 }
 
+/* What every user of ours does not suffer from others. */
+static const unsigned int forbids = WRITE | RESIZE;
+
+int lock_reading(const char *path, int fd)
+{
+	return lock_all(path, fd, DOES, CONSISTENT_READ) || lock_all(path, fd, FORBIDS, forbids) ? -1 : 0;
+}
+
 int lock_image(const char *path, int fd, bool write)
 {
 	unsigned int does = CONSISTENT_READ | (write ? WRITE | RESIZE : 0);
-	unsigned int forbids = WRITE | RESIZE;
 
-	if (lock_all(path, fd, DOES, does) || lock_all(path, fd, FORBIDS, forbids))
+	if (lock_reading(path, fd) || lock_all(path, fd, DOES, does))
 		return -1;
 	if (none_locked(path, fd, FORBIDS, does) || none_locked(path, fd, DOES, forbids))
 		return -1;

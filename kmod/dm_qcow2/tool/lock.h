@@ -16,6 +16,9 @@
  */
 int lock_image(const char *path, int fd, bool write);
 
+/* Takes the locks of who reads an image, without a look at who else uses it. Return: 0 or -1. */
+int lock_reading(const char *path, int fd);
+
 /* Of an image that was locked to be written: it is only read from now on. */
 void unlock_writing(int fd);
 
