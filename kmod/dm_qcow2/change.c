@@ -53,14 +53,19 @@ int qcow2_change_look(const struct qcow2_change *change, u32 index, struct qcow2
 				 host_bytes(change, cluster), true);
 }
 
-/* Where an entry and the one that takes its place have the same cluster of the file, it stays in use. */
-static void free_old(struct qcow2_change *change, const struct qcow2_cluster *old, u64 entry)
+/*
+ * What of the file a cluster had and does not need any more; 0 bytes: nothing. Where an entry and the one that takes its place
+ * have the same cluster, it stays in use.
+ */
+static struct qcow2_place freed_by(struct qcow2_change *change, const struct qcow2_cluster *old, u64 entry)
 {
+	struct qcow2_place none = { 0, 0 };
+
 	if (change->writer->top->has_data_file)
-		return;
+		return none;
 	if (old->kind != QCOW2_PACKED && (!old->has_host || old->host == (entry & QCOW2_OFFSET_MASK)))
-		return;
-	qcow2_commit_free(change->writer, old->host, host_bytes(change, old));
+		return none;
+	return (struct qcow2_place){ old->host, host_bytes(change, old) };
 }
 
 void qcow2_change_publish(struct qcow2_change *change, const struct qcow2_entry *entries, u32 nr)
@@ -68,7 +73,8 @@ void qcow2_change_publish(struct qcow2_change *change, const struct qcow2_entry 
 	u32 bits = qcow2_l2_entry_bits(header_of(change));
 	bool is_extended = qcow2_has_extended_l2(header_of(change));
 	struct qcow2_slice *slice = change->slice;
-	struct qcow2_cluster old[QCOW2_MAX_RUN];
+	struct qcow2_place freed[QCOW2_MAX_RUN];
+	struct qcow2_cluster old;
 	u32 i;
 
 	spin_lock(&slice->lock);
@@ -76,7 +82,8 @@ void qcow2_change_publish(struct qcow2_change *change, const struct qcow2_entry 
 		u8 *at = slice->data + ((change->index + i) << bits);
 
 		/* It was valid when it was looked at, and is nobody else's. */
-		qcow2_image_entry(change->writer->top, slice, change->index + i, &old[i]);
+		qcow2_image_entry(change->writer->top, slice, change->index + i, &old);
+		freed[i] = freed_by(change, &old, entries[i].entry);
 		qcow2_put_be64(at, entries[i].entry);
 		if (is_extended)
 			qcow2_put_be64(at + 8, entries[i].bitmap);
@@ -85,6 +92,7 @@ void qcow2_change_publish(struct qcow2_change *change, const struct qcow2_entry 
 	qcow2_cache_changed(&change->writer->target->cache, slice, QCOW2_L2);
 	/* Only now: a commit that takes a free also takes the change that caused it. */
 	for (i = 0; i < nr; i++)
-		free_old(change, &old[i], entries[i].entry);
+		if (freed[i].bytes)
+			qcow2_commit_free(change->writer, freed[i].at, freed[i].bytes);
 	qcow2_commit_soon(change->writer);
 }

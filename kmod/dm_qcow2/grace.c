@@ -43,6 +43,7 @@ void qcow2_grace_wait(struct qcow2_grace *grace)
 	mutex_lock(&grace->turn);
 	before = grace->now;
 	WRITE_ONCE(grace->now, !before);
+	/* Pairs with that of qcow2_grace_enter(). */
 	smp_mb();
 	wait_event(grace->left, !atomic_read(&grace->users[before]));
 	mutex_unlock(&grace->turn);

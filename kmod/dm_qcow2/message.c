@@ -33,6 +33,7 @@ static void show_errors(const struct qcow2_target *target, char *result, unsigne
 
 	DMEMIT("requests %llu failed %u", (u64)atomic64_read(&target->stats.errors),
 	       writer && READ_ONCE(writer->failed));
+	/* Pairs with qcow2_writer_fail(): the error is there when the reason is. */
 	if (writer && smp_load_acquire(&writer->reason))
 		DMEMIT(" error %d %s", writer->error, writer->reason);
 }
@@ -62,7 +63,7 @@ static int flush(struct qcow2_target *target)
 	return target->writer ? qcow2_commit_all(target->writer) : 0;
 }
 
-static int grow(struct qcow2_target *target, const char *sectors)
+static int grow_top(struct qcow2_target *target, const char *sectors)
 {
 	struct qcow2_writer *writer = target->writer;
 	const char *reason = "not a number of sectors";
@@ -83,7 +84,7 @@ static int grow(struct qcow2_target *target, const char *sectors)
 	return qcow2_commit_grow(writer, number << SECTOR_SHIFT);
 }
 
-static int merge(struct qcow2_target *target, const char *what)
+static int merge_top(struct qcow2_target *target, const char *what)
 {
 	const char *reason = "the table is not one that merges";
 	int error = -EINVAL;
@@ -110,9 +111,9 @@ static int act(struct qcow2_target *target, unsigned int argc, char **argv)
 	else if (argc == 1 && !strcmp(argv[0], "flush"))
 		error = flush(target);
 	else if (argc == 2 && !strcmp(argv[0], "grow"))
-		error = grow(target, argv[1]);
+		error = grow_top(target, argv[1]);
 	else if (argc == 2 && !strcmp(argv[0], "merge"))
-		error = merge(target, argv[1]);
+		error = merge_top(target, argv[1]);
 	mutex_unlock(&target->life);
 	return error;
 }

@@ -10,6 +10,7 @@ void qcow2_writer_fail(struct qcow2_writer *writer, const char *what, int error)
 	if (cmpxchg(&writer->failed, false, true))
 		return;
 	writer->error = error;
+	/* Pairs with show_errors(). */
 	smp_store_release(&writer->reason, what);
 	DMERR("%s: %s (%d): nothing is written any more", dm_table_device_name(writer->target->ti->table), what, error);
 	wake_up_all(&writer->committed);

@@ -2,10 +2,11 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { copySource, vhostBlk } from './build.ts';
+import { copySource, type ModuleSource, vhostBlk } from './build.ts';
 import { type DebugKernel, prepareDebugKernel } from './debug-kernel.ts';
 import { inRoot } from './namespace.ts';
 import { runLogged } from './process.ts';
+import { dmQcow2 } from './qcow2-guest.ts';
 
 // The debug kernel's tree has both tools; it is built when it is not in the cache.
 const PREPARE_MS = 150 * 60_000;
@@ -23,11 +24,15 @@ afterAll(() => {
   if (folder) rmSync(folder, { recursive: true, force: true });
 });
 
-/** Runs a command in a fresh copy of the module's folder, with the kernel's tree at /usr/src. */
-async function inSource(command: string, change?: { file: string; append: string }): Promise<string> {
+/** Runs a command in a fresh copy of a module's folder, with the kernel's tree at /usr/src. */
+async function inSource(
+  module: ModuleSource,
+  command: string,
+  change?: { file: string; append: string },
+): Promise<string> {
   const source = join(folder, 'source');
   rmSync(source, { recursive: true, force: true });
-  copySource(vhostBlk, source);
+  copySource(module, source);
   if (change) writeFileSync(join(source, change.file), change.append, { flag: 'a' });
   const output = join(folder, 'output');
   const argv = inRoot(
@@ -39,20 +44,31 @@ async function inSource(command: string, change?: { file: string; append: string
   return readFileSync(output, 'utf8');
 }
 
-describe('sparse', () => {
+const modules = [
+  { module: vhostBlk, sources: ['.'], checked: '*.c *.h uapi/*.h Kbuild', files: 40, changed: 'range.c' },
+  {
+    module: dmQcow2,
+    sources: ['.', 'format'],
+    checked: '*.c *.h format/*.[ch] Kbuild',
+    files: 50,
+    changed: 'map.c',
+  },
+];
+
+describe.each(modules)('sparse and $module.name', ({ module, sources, changed }) => {
   const make = 'make -C /usr/src M=/mnt/source C=2 modules';
   const complaints = (output: string) => output.match(/^\S+:\d+:\d+: (?:warning|error): .*$/gm) ?? [];
 
   test(
     'finds nothing in the module',
     async () => {
-      const output = await inSource(make);
+      const output = await inSource(module, make);
       expect(complaints(output)).toEqual([]);
       const checked = [...output.matchAll(/^ {2}CHECK\s+\/?(?:mnt\/source\/)?(\S+\.c)$/gm)].map(
         ([, file]) => file,
       );
-      expect(checked.sort(), output).toEqual(sourceFiles().sort());
-      expect(output).toMatch(/^ {2}LD \[M\]\s+.*vhost_blk\.ko$/m);
+      expect(checked.sort(), output).toEqual(sources.flatMap(sourceFiles).sort());
+      expect(output).toMatch(new RegExp(`^ {2}LD \\[M\\]\\s+.*${module.name}\\.ko$`, 'm'));
     },
     RUN_MS,
   );
@@ -63,7 +79,7 @@ describe('sparse', () => {
       const wrong = 'int wrong(const int __user *from, __le32 value);\n'.concat(
         'int wrong(const int __user *from, __le32 value)\n{\n\treturn *from + value;\n}\n',
       );
-      const found = complaints(await inSource(make, { file: 'range.c', append: wrong }));
+      const found = complaints(await inSource(module, make, { file: changed, append: wrong }));
       expect(found.filter((line) => /dereference of noderef expression/.test(line))).not.toEqual([]);
       expect(found.filter((line) => /restricted __le32/.test(line))).not.toEqual([]);
     },
@@ -71,7 +87,7 @@ describe('sparse', () => {
   );
 });
 
-describe('checkpatch', () => {
+describe.each(modules)('checkpatch and $module.name', ({ module, checked: patterns, files, changed }) => {
   const perl = 'perl /usr/src/scripts/checkpatch.pl --no-tree --emacs --show-types --file';
   const complaints = (output: string) => output.match(/^\S+:\d+: (?:WARNING|ERROR):.*$/gm) ?? [];
   const checked = (output: string) => (output.match(/^total: .* lines checked$/gm) ?? []).length;
@@ -79,9 +95,9 @@ describe('checkpatch', () => {
   test(
     'finds nothing in the module',
     async () => {
-      const output = await inSource(`${perl} *.c *.h uapi/*.h Kbuild`);
+      const output = await inSource(module, `${perl} ${patterns}`);
       expect(complaints(output)).toEqual([]);
-      expect(checked(output), output).toBeGreaterThan(40);
+      expect(checked(output), output).toBeGreaterThan(files);
     },
     RUN_MS,
   );
@@ -91,6 +107,7 @@ describe('checkpatch', () => {
     async () => {
       // A type and a macro of theirs are as they have them.
       const output = await inSource(
+        module,
         `${perl} --ignore NEW_TYPEDEFS,MACRO_ARG_UNUSED compat/*.h compat/probes/*.c`,
       );
       expect(complaints(output)).toEqual([]);
@@ -103,14 +120,19 @@ describe('checkpatch', () => {
     'would find a barrier without a reason',
     async () => {
       const wrong = 'void wrong(void);\nvoid wrong(void)\n{\n\n\tsmp_mb();\n}\n';
-      const found = complaints(await inSource(`${perl} range.c`, { file: 'range.c', append: wrong }));
+      const found = complaints(
+        await inSource(module, `${perl} ${changed}`, { file: changed, append: wrong }),
+      );
       expect(found.filter((line) => line.includes('MEMORY_BARRIER'))).not.toEqual([]);
     },
     RUN_MS,
   );
 });
 
-function sourceFiles(): string[] {
-  const names = readdirSync(join(folder, 'source'));
-  return names.filter((name) => name.endsWith('.c') && !name.endsWith('.mod.c'));
+/** Sources in a folder of the module, as make names them. */
+function sourceFiles(within: string): string[] {
+  const names = readdirSync(join(folder, 'source', within));
+  return names
+    .filter((name) => name.endsWith('.c') && !name.endsWith('.mod.c'))
+    .map((name) => join(within, name));
 }

@@ -125,7 +125,8 @@ static int parse_extensions(const u8 *start, size_t bytes, struct qcow2_header *
 	u64 at = header->bytes;
 	bool cut = end > bytes;
 
-	end = min(end, (u64)bytes);
+	if (cut)
+		end = bytes;
 	while (at < end && end - at >= 8) {
 		u32 type = qcow2_be32(start + at);
 		u32 length = qcow2_be32(start + at + 4);
