@@ -291,7 +291,6 @@ typedef struct {
 /* Work and waiting. */
 struct work_struct {
 	void (*run)(struct work_struct *work);
-	bool pending;
 };
 
 struct delayed_work {

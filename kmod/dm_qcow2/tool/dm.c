@@ -171,15 +171,21 @@ static int read_state(const char *name, struct dm_state *state)
 	return read_text(name, 0, state);
 }
 
-/* Refuses, with a word, what is no device of ours. */
-static int check_ours(const char *name)
+/* The same, with a word about what is no device of ours. Return: 0 or -1. */
+static int read_ours(const char *name, uint32_t flags, struct dm_state *state)
 {
-	struct dm_state state;
-	int ret = read_state(name, &state);
+	int ret = read_text(name, flags, state);
 
 	if (ret > 0)
 		say("%s: not a device of the target " DM_TARGET, name);
 	return ret ? -1 : 0;
+}
+
+static int check_ours(const char *name)
+{
+	struct dm_state state;
+
+	return read_ours(name, 0, &state);
 }
 
 int dm_detach(const char *name)
@@ -207,12 +213,12 @@ int dm_resume(const char *name)
 
 int dm_state_of(const char *name, struct dm_state *state)
 {
-	return check_ours(name) || read_state(name, state) ? -1 : 0;
+	return read_ours(name, 0, state);
 }
 
 int dm_table_of(const char *name, struct dm_state *state)
 {
-	return check_ours(name) || read_text(name, DM_STATUS_TABLE_FLAG, state) ? -1 : 0;
+	return read_ours(name, DM_STATUS_TABLE_FLAG, state);
 }
 
 int dm_send(const char *name, const char *text, char *answer, size_t room)
@@ -283,13 +289,11 @@ int dm_grow(const char *name, uint64_t sectors)
 static int show_one(const char *name, bool must, void (*show)(const struct dm_state *state))
 {
 	struct dm_state state;
-	int ret = read_state(name, &state);
+	int ret = must ? read_ours(name, 0, &state) : read_state(name, &state);
 
 	if (!ret)
 		show(&state);
-	else if (ret > 0 && must)
-		say("%s: not a device of the target " DM_TARGET, name);
-	return ret < 0 || (ret && must) ? -1 : 0;
+	return ret < 0 ? -1 : 0;
 }
 
 int dm_each(const char *name, void (*show)(const struct dm_state *state))
